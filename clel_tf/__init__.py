@@ -1,0 +1,33 @@
+"""Energy-based image models guided by contrastive latent variables."""
+
+import keras as _keras
+
+if _keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "clel_tf's samplers and models run on TensorFlow: expected "
+        'KERAS_BACKEND="tensorflow"; received: '
+        f"{_keras.backend.backend()!r}."
+    )
+
+# ruff: noqa: E402
+from clel_tf import data
+from clel_tf import layers
+from clel_tf import losses
+from clel_tf import metrics
+from clel_tf import models
+from clel_tf import presets
+from clel_tf import random
+from clel_tf import samplers
+from clel_tf.version import __version__
+
+__all__ = [
+    "__version__",
+    "data",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "presets",
+    "random",
+    "samplers",
+]

@@ -1,0 +1,162 @@
+"""Random brightness, contrast, saturation and hue."""
+
+import functools
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from clel_tf import random
+from clel_tf.layers.color_adjustments import adjust_brightness
+from clel_tf.layers.color_adjustments import adjust_contrast
+from clel_tf.layers.color_adjustments import adjust_hue
+from clel_tf.layers.color_adjustments import adjust_saturation
+from clel_tf.layers.random_image_layer import RandomImageLayer
+from clel_tf.layers.random_image_layer import check_between
+from clel_tf.layers.random_image_layer import per_image
+from clel_tf.layers.random_image_layer import row_keys
+
+_ADJUSTMENTS = {
+    "brightness": adjust_brightness,
+    "contrast": adjust_contrast,
+    "saturation": adjust_saturation,
+    "hue": adjust_hue,
+}
+_COLOURS_ONLY = ("saturation", "hue")
+
+
+@keras.saving.register_keras_serializable(package="clel_tf")
+class RandomColorJitter(RandomImageLayer):
+    """Changes brightness, contrast, saturation and hue of each image.
+
+        brightness  x + U(-brightness, brightness),   clipped to [0, 1]
+        contrast    x U(1 - contrast, 1 + contrast),  clipped to [0, 1]
+        saturation  S U(1 - saturation, 1 + saturation) in HSV, at most 1
+        hue         H + U(-hue, hue) turns in HSV
+
+    Each image has factors of its own; the four are applied in one random order
+    for the batch. Gray images (one channel) have no saturation and no hue, and
+    an adjustment of strength 0 is left out.
+
+    This is kornia 0.6's flavour. `keras.layers.RandomColorJitter` multiplies
+    the brightness, blends contrast with a mean, and cannot be given the key of
+    a call.
+
+    Args:
+        brightness: float within [0, 1]. Defaults to 0.4.
+        contrast: float within [0, 1]. Defaults to 0.4.
+        saturation: float within [0, 1]. Defaults to 0.4.
+        hue: float within [0, 0.5], in turns. Defaults to 0.1.
+        probability: float within [0, 1]. Fraction of the images that are
+            changed. Defaults to 0.8.
+        seed: see `RandomImageLayer`, as are the call arguments.
+
+    Raises:
+        ValueError: if an argument is outside its range.
+
+    Example:
+
+    >>> import keras
+    >>> from clel_tf import random
+    >>> from clel_tf.layers.random_color_jitter import RandomColorJitter
+    >>> jitter = RandomColorJitter(saturation=0.0, hue=0.0)
+    >>> jitter(keras.ops.ones((2, 8, 8, 1)), seed=random.as_key(0)).shape
+    TensorShape([2, 8, 8, 1])
+
+    Reference:
+        [Chen et al., 2020](https://arxiv.org/abs/2002.05709), Appendix A;
+        [kornia](https://github.com/kornia/kornia)'s `ColorJitter`.
+    """
+
+    def __init__(
+        self,
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.4,
+        hue=0.1,
+        probability=0.8,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(seed=seed, **kwargs)
+        self.brightness = check_between("brightness", brightness, 0, 1)
+        self.contrast = check_between("contrast", contrast, 0, 1)
+        self.saturation = check_between("saturation", saturation, 0, 1)
+        self.hue = check_between("hue", hue, 0, 0.5)
+        self.probability = check_between("probability", probability, 0, 1)
+
+    @property
+    def changes_images(self):
+        strengths = [getattr(self, name) for name in _ADJUSTMENTS]
+        return self.probability > 0 and any(strengths)
+
+    def augment(self, images, key):
+        keys = row_keys(images, key)
+        factors = self._draw_factors(keys, channels=images.shape[-1])
+        if not factors:
+            return images
+        # Draws of the batch's key: those of the rows come from folded keys.
+        order = ops.argsort(random.uniform(key, (len(factors),)))
+        changed = random.uniform(random.fold_in(keys, 1)) < self.probability
+        jittered = jitter(images, factors, order)
+        return ops.where(per_image(changed), jittered, images)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "brightness": self.brightness,
+            "contrast": self.contrast,
+            "saturation": self.saturation,
+            "hue": self.hue,
+            "probability": self.probability,
+        }
+
+    def _draw_factors(self, keys, channels):
+        draws = random.uniform(keys, (len(_ADJUSTMENTS),), -1.0, 1.0)
+        factors = {}
+        for index, name in enumerate(_ADJUSTMENTS):
+            strength = getattr(self, name)
+            if strength == 0 or (channels == 1 and name in _COLOURS_ONLY):
+                continue
+            centre = 1.0 if name in ("contrast", "saturation") else 0.0
+            factors[name] = centre + strength * draws[:, index]
+        return factors
+
+
+def jitter(images, factors, order):
+    """Applies adjustments of colour in a given order.
+
+    Args:
+        images: float32 tensor `[B, H, W, C]`; C is 3 for saturation and hue.
+        factors: dict of float32 tensors `[B]`, with any of the names
+            `"brightness"`, `"contrast"`, `"saturation"` and `"hue"`.
+        order: int32 tensor, a permutation of `range(len(factors))`: positions
+            in the dict, the first to be applied first.
+
+    Returns:
+        float32 tensor `[B, H, W, C]`.
+
+    Example:
+
+    >>> import keras
+    >>> from clel_tf.layers.random_color_jitter import jitter
+    >>> gray = keras.ops.full((1, 1, 1, 1), 0.25)
+    >>> factors = {"brightness": [0.5], "contrast": [2.0]}
+    >>> float(jitter(gray, factors, order=[0, 1])[0, 0, 0, 0])
+    1.0
+    >>> float(jitter(gray, {"contrast": [2.0]}, order=[0])[0, 0, 0, 0])
+    0.5
+    """
+    order = ops.convert_to_tensor(order, "int32")
+
+    def adjust(position, images):
+        branches = [
+            functools.partial(_ADJUSTMENTS[name], images, factor)
+            for name, factor in factors.items()
+        ]
+        return position + 1, tf.switch_case(order[position], branches)
+
+    # A loop: XLA takes minutes to compile four conditionals in a row.
+    return tf.while_loop(
+        lambda position, _: position < len(factors), adjust, (0, images)
+    )[1]

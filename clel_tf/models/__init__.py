@@ -1,0 +1,7 @@
+"""Energy networks, encoders and the joint model."""
+
+from clel_tf.models.clel import CLEL
+from clel_tf.models.energy_resnet import EnergyResNet
+from clel_tf.models.resnet_encoder import ResNetEncoder
+
+__all__ = ["CLEL", "EnergyResNet", "ResNetEncoder"]

@@ -1,0 +1,696 @@
+import copy
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from clel_tf import losses
+from clel_tf import random
+from clel_tf.data.dequantize import dequantize
+from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
+from clel_tf.models import optimizers
+from clel_tf.models import preset_files
+from clel_tf.models.common import check_images
+from clel_tf.models.common import refresh_spectral
+from clel_tf.models.moving_average import moving_copy
+from clel_tf.models.moving_average import update_moving_copy
+from clel_tf.samplers.replay_buffer import ReplayBuffer
+from clel_tf.samplers.sgld import SGLD
+
+
+METRICS = (
+    "energy_positive",
+    "energy_negative",
+    "energy_gap",
+    "latent_similarity",
+    "nt_xent",
+    "energy_loss",
+    "encoder_loss",
+    "gradient_norm",
+    "chain_gradient_norm",
+    "chain_displacement",
+)
+
+
+class StepKeys(NamedTuple):
+    """One key for everything random in a step, in the order of its use."""
+
+    dequantize: tf.Tensor
+    buffer: tf.Tensor
+    transition: tf.Tensor
+    chain: tf.Tensor
+    target: tf.Tensor
+    first_view: tf.Tensor
+    second_view: tf.Tensor
+
+
+@keras.saving.register_keras_serializable(package="clel_tf")
+class CLEL(keras.Model):
+    """Energy-based model of images, guided by contrastive latent variables.
+
+        E(x)    = |f(x)|**2 / 2
+        E(x, z) = E(x) - beta cos(g(f(x)), z),    p(x, z) ~ exp(-E(x, z) / T)
+
+    `f` and `g` are the energy network's two outputs and `z = h(x) / |h(x)|` the
+    encoder's latent. One training step draws chains from the replay buffer,
+    moves them by Langevin dynamics on `E(x)`, and then lowers the energy of
+    data below that of the chains, aligns `g(f(x))` with the latent of an
+    augmented view (CLEL's guidance), and trains the encoder by NT-Xent with
+    the chains' latents as extra negatives:
+
+        energy loss  = mean(E(x+) - E(x-)) + alpha mean(E(x+)**2 + E(x-)**2)
+                       - beta mean cos(g(f(x+)), sg(h(t(x+))))
+        encoder loss = NT-Xent(h(t(x+)), h(t'(x+)); sg(g(f(x-))))
+
+    Both networks have exponential moving averages; they are what `call`,
+    `predict`, `sample`, `latents` and `score` use.
+
+    Args:
+        energy_network: `keras.Model` from images to `(features, latent)`, such
+            as `EnergyResNet`.
+        encoder: `keras.Model` from images to embeddings of the latent's
+            dimension, such as `ResNetEncoder`.
+        sampler: `SGLD`. Defaults to the paper's.
+        replay_buffer: `ReplayBuffer`. Defaults to the paper's.
+        augmentation: layer `(images, seed=key) -> images` giving the encoder's
+            random views. Defaults to SimCLR's.
+        chain_augmentation_probability: float in [0, 1]. Share of the drawn
+            chains that are augmented before they move on.
+        alpha: float >= 0. Weight of the energies' squares.
+        beta: float >= 0. Weight of the latent alignment. Against the energy's
+            own gradient it weighs `beta / (2 E)`.
+        temperature: float > 0. Temperature of NT-Xent.
+        encoder_l2: float >= 0. L2 penalty `encoder_l2 / 2 * |w|**2` on all of
+            the encoder's weights, in its loss as in the reference.
+        ema_decay: float in [0, 1). Decay of the moving averages.
+        ema_start: int. Steps before averaging; the averages are copies then.
+        levels: int. Number of values of a pixel in uint8 images: training
+            images are `(k + U) / levels` with uniform `U`.
+        recipe: dict or None. What `compile` and `clel-train` take when not told
+            otherwise: "steps", "batch_size", "energy_optimizer",
+            "encoder_optimizer" (see `clel_tf.presets`).
+        seed: int. Seed of everything random in training.
+
+    Example:
+
+    >>> model = clel_tf.models.CLEL.from_preset("digits")
+    >>> model.compile(total_steps=1)
+    >>> images = clel_tf.data.load("digits").x_train[:64]
+    >>> history = model.fit(images, batch_size=64, verbose=0)
+    >>> model.sample(4, num_steps=2).shape
+    (4, 8, 8, 1)
+    >>> model.predict(images[:4], verbose=0).shape
+    (4,)
+
+    Reference:
+        [Lee et al.: Guiding Energy-based Models via Contrastive Latent
+        Variables, ICLR 2023](https://arxiv.org/abs/2303.03023)
+    """
+
+    def __init__(
+        self,
+        energy_network,
+        encoder,
+        sampler=None,
+        replay_buffer=None,
+        augmentation=None,
+        chain_augmentation_probability=1.0,
+        alpha=1.0,
+        beta=0.01,
+        temperature=0.2,
+        encoder_l2=5e-4,
+        ema_decay=0.998,
+        ema_start=0,
+        levels=256,
+        recipe=None,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        _check_networks(energy_network, encoder)
+        _check_numbers(alpha=alpha, beta=beta, encoder_l2=encoder_l2)
+        _check_probability("ema_decay", ema_decay)
+        _check_probability(
+            "chain_augmentation_probability", chain_augmentation_probability
+        )
+        if temperature <= 0:
+            raise ValueError(
+                f"Expected `temperature` to be positive; received: "
+                f"{temperature!r}."
+            )
+        self.energy_network = energy_network
+        self.encoder = encoder
+        self.sampler = sampler or SGLD()
+        self.replay_buffer = replay_buffer or ReplayBuffer()
+        self.augmentation = augmentation or SimCLRAugmentation()
+        self.chain_augmentation_probability = chain_augmentation_probability
+        self.alpha = alpha
+        self.beta = beta
+        self.temperature = temperature
+        self.encoder_l2 = encoder_l2
+        self.levels = levels
+        self.recipe = copy.deepcopy(dict(recipe or {}))
+        self.seed = seed
+        self.image_shape = tuple(energy_network.input_shape[1:])
+
+        self.ema_decay = ema_decay
+        self.ema_start = ema_start
+        self.ema_energy_network = moving_copy(energy_network)
+        self.ema_encoder = moving_copy(encoder)
+        if not self.replay_buffer.built:
+            self.replay_buffer.build((None, *self.image_shape))
+        self.step = self._counter("step")
+        self.reseeds = self._counter("reseeds")
+        self.skipped_steps = self._counter("skipped_steps")
+        self.encoder_optimizer = None
+        self._trackers = [keras.metrics.Mean(name) for name in METRICS]
+        self._compiled_sample = _graph(self.sample_rows)
+        self._compiled_latents = _graph(self._latents)
+        self._compiled_scores = _graph(self._scores)
+        self.built = True
+
+    # === Training ===
+
+    def compile(
+        self,
+        energy_optimizer=None,
+        encoder_optimizer=None,
+        total_steps=None,
+        run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile="auto",
+    ):
+        """Configures training.
+
+        Args:
+            energy_optimizer: Keras optimizer, name or config, or None for the
+                recipe's. It becomes `model.optimizer`.
+            encoder_optimizer: likewise, for the encoder.
+            total_steps: int or None. Length of the recipe's learning rate
+                schedules; defaults to the recipe's "steps".
+            run_eagerly: see `keras.Model.compile`.
+            steps_per_execution: see `keras.Model.compile`.
+            jit_compile: see `keras.Model.compile`.
+        """
+        defaults = optimizers.from_recipe(self.recipe, total_steps)
+        super().compile(
+            optimizer=keras.optimizers.get(energy_optimizer or defaults[0]),
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+        )
+        self.encoder_optimizer = keras.optimizers.get(
+            encoder_optimizer or defaults[1]
+        )
+        self.optimizer.build(self.energy_network.trainable_variables)
+        self.encoder_optimizer.build(self.encoder.trainable_variables)
+        self._compile_options = {
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+
+    def get_compile_config(self):
+        return {
+            "energy_optimizer": keras.optimizers.serialize(self.optimizer),
+            "encoder_optimizer": keras.optimizers.serialize(
+                self.encoder_optimizer
+            ),
+            **self._compile_options,
+        }
+
+    def compile_from_config(self, config):
+        self.compile(**config)
+
+    @property
+    def metrics(self):
+        return self._trackers
+
+    def train_step(self, data):
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        keys = self._step_keys()
+        positives = dequantize(images, self.levels, keys.dequantize)
+        before = self._snapshot()
+        chains, info = self.negatives(keys, tf.shape(positives)[0])
+        with tf.GradientTape() as tape:
+            terms = self.losses_of(positives, chains.images, keys)
+            loss = (terms["energy_loss"] + terms["encoder_loss"]) / _replicas()
+        energy_weights = self.energy_network.trainable_variables
+        encoder_weights = self.encoder.trainable_variables
+        gradients = tape.gradient(loss, energy_weights + encoder_weights)
+        norm = tf.linalg.global_norm(gradients)
+        self.optimizer.apply(gradients[: len(energy_weights)], energy_weights)
+        self.encoder_optimizer.apply(
+            gradients[len(energy_weights) :], encoder_weights
+        )
+        healthy = self._healthy(loss, norm, chains.images)
+        self._restore_unless(healthy, before)
+        self.replay_buffer.write(chains, where=healthy)
+        refresh_spectral(self.energy_network)
+        self.update_moving_averages()
+        self.step.assign_add(1)
+        self.skipped_steps.assign_add(tf.cast(~healthy, tf.int64))
+        return self._track(
+            terms,
+            gradient_norm=norm,
+            chain_gradient_norm=tf.reduce_mean(info.gradient_norm),
+            chain_displacement=tf.reduce_mean(info.displacement),
+        )
+
+    def negatives(self, keys, batch_size):
+        """Draws chains from the buffer and moves them; no weight is touched.
+
+        Args:
+            keys: `StepKeys`.
+            batch_size: int32 scalar tensor.
+
+        Returns:
+            Tuple of moved `Chains`, not yet written back, and `LangevinInfo`.
+        """
+        chains = self.replay_buffer.draw(keys.buffer, batch_size)
+        row_keys = random.fold_in(keys.transition, tf.range(batch_size))
+        # A chain just born is noise, of which no view is taken.
+        chosen = (
+            random.uniform(row_keys) < self.chain_augmentation_probability
+        ) & (chains.ages > 0)
+        images = chains.images
+        if self.chain_augmentation_probability:
+            images = tf.where(
+                chosen[:, tf.newaxis, tf.newaxis, tf.newaxis],
+                self.augmentation(images, seed=keys.transition),
+                images,
+            )
+        images, info = self.sampler.run(
+            lambda x: self.energy(x, network=self.energy_network),
+            images,
+            random.fold_in(keys.chain, tf.range(batch_size)),
+        )
+        ages = chains.ages + self.sampler.num_steps
+        return chains._replace(images=images, ages=ages), info
+
+    def losses_of(self, positives, negatives, keys):
+        """The terms of both losses and what they are made of, as scalars."""
+        count = tf.shape(positives)[0]
+        target = self._view_latents(positives, [keys.target])
+        views = self._view_latents(
+            positives, [keys.first_view, keys.second_view]
+        )
+        features, latents = self.energy_network(
+            tf.concat([positives, negatives], axis=0), training=True
+        )
+        energies = _half_square(features)
+        latents = keras.ops.normalize(latents, axis=-1)
+        nt_xent = losses.nt_xent(
+            views, tf.stop_gradient(latents[count:]), self.temperature
+        )
+        return self._terms(
+            energies[:count],
+            energies[count:],
+            losses.latent_alignment(latents[:count], target),
+            nt_xent,
+        )
+
+    def _terms(self, positive, negative, similarity, nt_xent):
+        divergence = losses.contrastive_divergence(
+            positive, negative, self.alpha
+        )
+        penalty = sum(
+            tf.nn.l2_loss(w) for w in self.encoder.trainable_variables
+        )
+        positive, negative = tf.reduce_mean(positive), tf.reduce_mean(negative)
+        return {
+            "energy_loss": divergence - self.beta * similarity,
+            "encoder_loss": nt_xent + self.encoder_l2 * penalty,
+            "energy_positive": positive,
+            "energy_negative": negative,
+            "energy_gap": negative - positive,
+            "latent_similarity": similarity,
+            "nt_xent": nt_xent,
+        }
+
+    def _view_latents(self, images, keys):
+        views = [self.augmentation(images, seed=key) for key in keys]
+        embeddings = self.encoder(tf.concat(views, axis=0), training=True)
+        return keras.ops.normalize(embeddings, axis=-1)
+
+    def update_moving_averages(self):
+        decay = tf.where(self.step.value < self.ema_start, 0.0, self.ema_decay)
+        update_moving_copy(self.energy_network, self.ema_energy_network, decay)
+        update_moving_copy(self.encoder, self.ema_encoder, decay)
+
+    def test_step(self, data):
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        positives = dequantize(images, self.levels)
+        count = tf.shape(positives)[0]
+        key = random.fold_in(random.as_key(self.seed), -1)
+        chains = self.replay_buffer.draw(key, count, restart=False)
+        targets = self._unit(self.ema_encoder(positives))
+        features, latents = self.ema_energy_network(
+            tf.concat([positives, chains.images], axis=0)
+        )
+        energies, latents = _half_square(features), self._unit(latents)
+        views = [
+            self._unit(self.ema_encoder(self.augmentation(positives, seed=k)))
+            for k in (random.fold_in(key, 1), random.fold_in(key, 2))
+        ]
+        nt_xent = losses.nt_xent(
+            tf.concat(views, axis=0), latents[count:], self.temperature
+        )
+        similarity = losses.latent_alignment(latents[:count], targets)
+        return self._track(
+            self._terms(energies[:count], energies[count:], similarity, nt_xent)
+        )
+
+    def _counter(self, name):
+        return self.add_weight(
+            name=name,
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+        )
+
+    def _step_keys(self):
+        context = tf.distribute.get_replica_context()
+        key = random.as_key(self.seed)
+        key = random.fold_in(key, self.reseeds.value)
+        key = random.fold_in(key, self.step.value)
+        key = random.fold_in(key, context.replica_id_in_sync_group)
+        return StepKeys(
+            *(random.fold_in(key, i) for i in range(len(StepKeys._fields)))
+        )
+
+    def _training_state(self):
+        return (
+            self.energy_network.variables
+            + self.encoder.variables
+            + self.optimizer.variables
+            + self.encoder_optimizer.variables
+        )
+
+    def _snapshot(self):
+        return [tf.identity(v.value) for v in self._training_state()]
+
+    def _healthy(self, loss, gradient_norm, chains):
+        finite = (
+            tf.math.is_finite(loss)
+            & tf.math.is_finite(gradient_norm)
+            & tf.reduce_all(tf.math.is_finite(chains))
+        )
+        # One replica's fault is every replica's: its gradients were summed in.
+        failures = tf.distribute.get_replica_context().all_reduce(
+            "SUM", tf.cast(~finite, tf.int32)
+        )
+        return tf.equal(failures, 0)
+
+    def _restore_unless(self, healthy, before):
+        # A conditional around the update would do, were collective operations
+        # allowed in one; selecting costs a copy of the weights.
+        for variable, old in zip(self._training_state(), before):
+            variable.assign(tf.where(healthy, variable.value, old))
+
+    def _track(self, terms, **values):
+        values = {**terms, **values}
+        for tracker in self._trackers:
+            if tracker.name in values:
+                tracker.update_state(values[tracker.name])
+        # Batch logs are this step's own values; `fit` averages them by epoch,
+        # by reading the trackers.
+        return {
+            t.name: values[t.name] for t in self._trackers if t.name in values
+        }
+
+    # === Inference ===
+
+    def call(self, images, training=False):
+        """Marginal energies of images: of the moving average, or if training
+        of the live network."""
+        network = self.energy_network if training else self.ema_energy_network
+        images = dequantize(images, self.levels)
+        return _half_square(network(images, training=training)[0])
+
+    def energy(self, images, latents=None, network=None):
+        """Energy of float images, marginal or joint with latents.
+
+        Args:
+            images: float32 tensor of shape `(n, height, width, channels)`.
+            latents: None for `E(x)`, or unit vectors `(n, d)` for `E(x, z)`.
+            network: energy network; defaults to the moving average.
+
+        Returns:
+            float32 tensor of shape `(n,)`.
+        """
+        network = network or self.ema_energy_network
+        features, projected = network(images, training=False)
+        energies = _half_square(features)
+        if latents is None:
+            return energies
+        cosines = tf.reduce_sum(self._unit(projected) * latents, axis=-1)
+        return energies - self.beta * cosines
+
+    def sample(
+        self,
+        n,
+        *,
+        latents=None,
+        energy=None,
+        initial=None,
+        num_steps=None,
+        seed=0,
+        batch_size=None,
+    ):
+        """Draws images by Langevin dynamics with the averaged energy network.
+
+        Row `i` draws from seed `row_seeds(seed, n)[i]` alone: asking for more
+        rows, or another `batch_size`, changes the others by rounding only.
+
+        Args:
+            n: int. Number of images.
+            latents: None, or float array `(n, d)` or `(d,)`: condition on these
+                latents, sampling `E(x, z)` instead of `E(x)`.
+            energy: None, or a function of float32 images `(n, ...)` giving
+                energies `(n,)`, sampled instead of the model's own.
+            initial: None for uniform noise, or images `(n, ...)` to start from.
+            num_steps: int or None for the sampler's `sample_steps`.
+            seed: int.
+            batch_size: int or None. Images at a time; None is up to 256.
+
+        Returns:
+            float32 NumPy array `(n, height, width, channels)`, in [0, 1].
+        """
+        if not isinstance(n, (int, np.integer)) or n < 1:
+            raise ValueError(
+                f"Expected `n` to be a positive int; received: {n!r}."
+            )
+        if latents is not None and energy is not None:
+            raise ValueError(
+                "Expected `latents` or `energy`, of which one defines the "
+                "energy to sample; received both."
+            )
+        steps = self.sampler.sample_steps if num_steps is None else num_steps
+        if steps < 0:
+            raise ValueError(
+                f"Expected `num_steps` to be at least 0; received: {steps!r}."
+            )
+        latents = self._check_latents(latents, n)
+        if initial is not None:
+            initial = check_images(initial, self.image_shape, n)
+            initial = dequantize(initial, self.levels)
+        seeds = random.row_seeds(seed, n)
+        batch_size = batch_size or min(n, 256)
+        rows = (slice(i, i + batch_size) for i in range(0, n, batch_size))
+        images = [
+            self._compiled_sample(
+                tf.constant(seeds[r]),
+                tf.constant(steps),
+                None if initial is None else initial[r],
+                None if latents is None else latents[r],
+                energy,
+            ).numpy()
+            for r in rows
+        ]
+        return np.concatenate(images)
+
+    def sample_rows(
+        self, seeds, num_steps, initial=None, latents=None, energy=None
+    ):
+        """The graph of `sample`: row seeds `(n,)` int64 to images `(n, ...)`.
+
+        What an exported sampler serves; arguments are tensors as in `sample`.
+        """
+        keys = random.as_key(seeds)
+        if initial is None:
+            initial = random.uniform(random.fold_in(keys, 0), self.image_shape)
+        energy = energy or (lambda x: self.energy(x, latents))
+        images, _ = self.sampler.run(
+            energy, initial, random.fold_in(keys, 1), num_steps
+        )
+        return images
+
+    def latents(self, images, batch_size=256):
+        """The encoder's unit latents of images, without augmentation.
+
+        Args:
+            images: uint8 or float array `(n, height, width, channels)`.
+            batch_size: int. Images at a time.
+
+        Returns:
+            float32 NumPy array `(n, d)`.
+        """
+        return self._batched(self._compiled_latents, images, batch_size)
+
+    def score(self, images, batch_size=256):
+        """Out-of-distribution score: the joint energy with the own latent.
+
+            score(x) = |f(x)|**2 / 2 - beta cos(g(f(x)), h(x))
+
+        Args:
+            images: uint8 or float array `(n, height, width, channels)`.
+            batch_size: int. Images at a time.
+
+        Returns:
+            float32 NumPy array `(n,)`; lower is more in-distribution.
+        """
+        return self._batched(self._compiled_scores, images, batch_size)
+
+    def _unit(self, vectors):
+        return keras.ops.normalize(vectors, axis=-1)
+
+    def _latents(self, images):
+        return self._unit(self.ema_encoder(images, training=False))
+
+    def _scores(self, images):
+        return self.energy(images, self._latents(images))
+
+    def _batched(self, fn, images, batch_size):
+        images = check_images(images, self.image_shape)
+        chunks = [
+            fn(dequantize(images[i : i + batch_size], self.levels)).numpy()
+            for i in range(0, len(images), batch_size)
+        ]
+        return np.concatenate(chunks)
+
+    def _check_latents(self, latents, n):
+        if latents is None:
+            return None
+        latents = np.asarray(latents, "float32")
+        dimension = self.encoder.output_shape[-1]
+        if latents.shape not in ((dimension,), (n, dimension)):
+            raise ValueError(
+                f"Expected `latents` of shape ({n}, {dimension}) or "
+                f"({dimension},); received: {latents.shape}."
+            )
+        norms = np.linalg.norm(latents, axis=-1, keepdims=True)
+        if not np.all(norms > 0):
+            raise ValueError("Expected `latents` without zero vectors.")
+        return np.broadcast_to(latents / norms, (n, dimension))
+
+    # === Saving ===
+
+    def get_config(self):
+        parts = {name: getattr(self, name) for name in _PARTS}
+        return {
+            **{
+                k: keras.saving.serialize_keras_object(v)
+                for k, v in parts.items()
+            },
+            **{name: getattr(self, name) for name in _SCALARS},
+            "recipe": copy.deepcopy(self.recipe),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        parts = {
+            name: keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
+            for name in _PARTS
+        }
+        return cls(**{**config, **parts})
+
+    @classmethod
+    def from_preset(cls, preset, seed=0):
+        """Builds a model from a preset.
+
+        Args:
+            preset: str. The name of a recipe ("digits"), giving an untrained
+                model, or a directory that `save_to_preset` wrote, giving a
+                trained one.
+            seed: int. Seed of a recipe's initial weights and training; a
+                directory holds its own.
+
+        Returns:
+            `CLEL`.
+        """
+        return preset_files.load(cls, preset, seed)
+
+    def save_to_preset(self, directory):
+        """Writes configuration and averaged weights, no training state.
+
+        Args:
+            directory: str. Must not exist; it appears complete or not at all.
+        """
+        preset_files.save(self, directory)
+
+
+_PARTS = (
+    "energy_network",
+    "encoder",
+    "sampler",
+    "replay_buffer",
+    "augmentation",
+)
+_SCALARS = (
+    "chain_augmentation_probability",
+    "alpha",
+    "beta",
+    "temperature",
+    "encoder_l2",
+    "ema_decay",
+    "ema_start",
+    "levels",
+    "seed",
+)
+
+
+def _graph(function):
+    return tf.function(function, autograph=False, reduce_retracing=True)
+
+
+def _half_square(features):
+    return 0.5 * tf.reduce_sum(tf.square(features), axis=-1)
+
+
+def _replicas():
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _check_networks(energy_network, encoder):
+    if energy_network.input_shape != encoder.input_shape:
+        raise ValueError(
+            "Expected networks of one image shape; received: energy network "
+            f"{energy_network.input_shape}, encoder {encoder.input_shape}."
+        )
+    latent, embedding = energy_network.output_shape[1], encoder.output_shape
+    if latent[-1] != embedding[-1]:
+        raise ValueError(
+            "Expected one latent dimension; received: energy network "
+            f"{latent[-1]}, encoder {embedding[-1]}."
+        )
+
+
+def _check_numbers(**values):
+    for name, value in values.items():
+        if not value >= 0:
+            raise ValueError(
+                f"Expected `{name}` to be at least 0; received: {value!r}."
+            )
+
+
+def _check_probability(name, value):
+    if not 0 <= value <= 1:
+        raise ValueError(
+            f"Expected `{name}` to be in [0, 1]; received: {value!r}."
+        )

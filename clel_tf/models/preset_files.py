@@ -1,0 +1,41 @@
+"""Presets in directories: a model's configuration and averaged weights."""
+
+import json
+import pathlib
+
+import keras
+
+from clel_tf import files
+from clel_tf import presets
+
+_CONFIG = "config.json"
+_NETWORKS = ("energy_network", "encoder")
+
+
+def load(cls, preset, seed):
+    """Builds a model from a recipe's name or a directory; see `CLEL`."""
+    if preset in presets.names():
+        return presets.build(presets.get(preset), seed)
+    directory = pathlib.Path(preset)
+    path = directory / _CONFIG
+    if not path.is_file():
+        raise ValueError(
+            f"Expected the name of a preset ({', '.join(presets.names())}) or "
+            f"a directory that holds {_CONFIG}; received: {str(preset)!r}."
+        )
+    model = cls.from_config(json.loads(path.read_text()))
+    for name in _NETWORKS:
+        weights = str(directory / f"{name}.weights.h5")
+        getattr(model, name).load_weights(weights)
+        getattr(model, f"ema_{name}").load_weights(weights)
+    return model
+
+
+def save(model, directory):
+    """Writes a preset aside and renames it; see `CLEL.save_to_preset`."""
+    with files.new_directory(directory) as aside:
+        config = keras.saving.serialize_keras_object(model)["config"]
+        (aside / _CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        for name in _NETWORKS:
+            network = getattr(model, f"ema_{name}")
+            network.save_weights(str(aside / f"{name}.weights.h5"))

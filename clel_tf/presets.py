@@ -1,0 +1,143 @@
+"""Named recipes: data, networks, sampler, losses and optimizers.
+
+A recipe is a plain dict, the JSON of a run's `config.json`; each of its parts
+holds the arguments of the class of that name. `clel-train --set part.name=value`
+and a JSON file of the same form change any of them.
+"""
+
+import copy
+
+from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
+from clel_tf.models.energy_resnet import EnergyResNet
+from clel_tf.models.resnet_encoder import ResNetEncoder
+from clel_tf.samplers.replay_buffer import ReplayBuffer
+from clel_tf.samplers.sgld import SGLD
+
+_PARTS = {
+    "energy_network": EnergyResNet,
+    "encoder": ResNetEncoder,
+    "sampler": SGLD,
+    "replay_buffer": ReplayBuffer,
+    "augmentation": SimCLRAugmentation,
+}
+
+# Mean and standard deviation of scikit-learn's digits, (k + 1/2) / 17.
+_DIGITS_IMAGES = {"image_shape": [8, 8, 1], "mean": 0.317, "std": 0.354}
+
+_PRESETS = {
+    "digits": {
+        "data": "digits",
+        "energy_network": {
+            **_DIGITS_IMAGES,
+            "widths": [32, 64, 128],
+            "depths": [1, 1, 1],
+            "head_width": 256,
+            "feature_dim": 64,
+            "latent_dim": 64,
+            "dense_stddev": 0.1,
+        },
+        "encoder": {
+            **_DIGITS_IMAGES,
+            "widths": [32, 64, 128],
+            "depths": [1, 1, 1],
+            "head_width": 256,
+            "latent_dim": 64,
+        },
+        "sampler": {
+            "step_size": 10.0,
+            "noise_scale": 0.005,
+            "num_steps": 30,
+            "sample_steps": 600,
+        },
+        "replay_buffer": {
+            "capacity": 256,
+            "reinitialize_probability": 0.0,
+            "max_age": 600,
+        },
+        "augmentation": {
+            "crop_scale": [0.6, 1.0],
+            "crop_ratio": [1.0, 1.0],
+            "integer_boxes": False,
+            "clip": True,
+            "brightness": 0.0,
+            "contrast": 0.3,
+            "saturation": 0.0,
+            "hue": 0.0,
+            "jitter_probability": 1.0,
+            "grayscale_probability": 0.0,
+            "flip_probability": 0.0,
+        },
+        "model": {
+            "chain_augmentation_probability": 0.1,
+            "alpha": 1.0,
+            "beta": 0.001,
+            "temperature": 0.2,
+            "encoder_l2": 0.0,
+            "ema_decay": 0.98,
+            "ema_start": 100,
+            "levels": 17,
+        },
+        "recipe": {
+            "steps": 1000,
+            "batch_size": 64,
+            "energy_optimizer": {
+                "learning_rate": 3e-4,
+                "warmup_steps": 50,
+                "final_fraction": 0.0,
+            },
+            "encoder_optimizer": {"learning_rate": 3e-2},
+        },
+    },
+}
+
+
+def names():
+    """Names of the presets."""
+    return sorted(_PRESETS)
+
+
+def get(name):
+    """A preset's recipe: a dict of the caller's own."""
+    if name not in _PRESETS:
+        raise ValueError(
+            f"Expected a preset ({', '.join(names())}); received: {name!r}."
+        )
+    return copy.deepcopy(_PRESETS[name])
+
+
+def build(config, seed=0):
+    """Builds the untrained model of a recipe.
+
+    Args:
+        config: dict, as `get` returns it.
+        seed: int. Seed of the initial weights, the buffer and training.
+
+    Returns:
+        `CLEL`.
+
+    Raises:
+        ValueError: if a part lacks, or does not know, an argument.
+    """
+    from clel_tf.models.clel import CLEL
+
+    seeded = {
+        "energy_network": seed,
+        "encoder": seed + 1,
+        "replay_buffer": seed,
+    }
+    parts = {}
+    for name, part in _PARTS.items():
+        options = dict(config.get(name, {}))
+        if name in seeded:
+            options["seed"] = seeded[name]
+        parts[name] = _call(name, part, options)
+    options = {**config.get("model", {}), "seed": seed}
+    recipe = config.get("recipe", {})
+    return _call("model", CLEL, {**options, **parts, "recipe": recipe})
+
+
+def _call(name, part, options):
+    try:
+        return part(**options)
+    except TypeError as error:
+        raise ValueError(f"Recipe part {name!r}: {error}.") from error

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from clel_tf.metrics import distances
+
+
+def test_points_are_flattened_to_float64():
+    points = distances.as_points("images", np.ones([3, 2, 2, 1], np.float32))
+    assert points.shape == (3, 4) and points.dtype == np.float64
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (0, 2), (2, 0)])
+def test_wrong_shape_is_named(shape):
+    with pytest.raises(ValueError, match="features.*received: shape"):
+        distances.as_points("features", np.zeros(shape))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_non_finite_values_are_counted(value):
+    with pytest.raises(ValueError, match="received: 2 non-finite"):
+        distances.as_points("features", [[value, 1.0], [0.0, value]])
+
+
+@pytest.mark.parametrize("values", [[[1j]], [["a"]], [[True]]])
+def test_only_real_numbers_are_points(values):
+    with pytest.raises(TypeError, match="real numbers; received: dtype"):
+        distances.as_points("features", values)
+
+
+def test_distances_by_hand():
+    points = np.array([[0.0, 0.0], [3.0, 0.0]])
+    reference = np.array([[3.0, 4.0], [0.0, 1.0], [3.0, 0.0]])
+    nearest = distances.nearest_distances(points, reference)
+    np.testing.assert_array_equal(nearest, [1.0, 0.0])
+
+
+@pytest.mark.parametrize("limit", [1, 15, 10**6])
+def test_chunks_are_bounded_and_cover_every_row(monkeypatch, limit):
+    monkeypatch.setattr(distances, "_CHUNK_SIZE", limit)
+    rng = np.random.default_rng(0)
+    points, reference = rng.normal(size=(10, 3)), rng.normal(size=(5, 3))
+    rows, chunks = zip(
+        *distances.chunked_distances(points, reference), strict=True
+    )
+    difference = points[:, np.newaxis] - reference
+    expected = np.sqrt(np.sum(difference**2, axis=-1))
+    np.testing.assert_allclose(np.concatenate(chunks), expected, rtol=1e-12)
+    assert [r.stop for r in rows[:-1]] == [r.start for r in rows[1:]]
+    assert max(chunk.size for chunk in chunks) <= max(limit, 5)
