@@ -10,6 +10,7 @@ if _keras.backend.backend() != "tensorflow":
     )
 
 # ruff: noqa: E402
+from clel_tf import callbacks
 from clel_tf import data
 from clel_tf import layers
 from clel_tf import losses
@@ -22,6 +23,7 @@ from clel_tf.version import __version__
 
 __all__ = [
     "__version__",
+    "callbacks",
     "data",
     "layers",
     "losses",

@@ -72,7 +72,8 @@ def _prepare(name, builder):
     except Exception as error:  # of networks, disks, checksums, manual steps
         raise OSError(
             f"Expected {name} to be prepared or to be downloadable into "
-            f"{builder.data_dir}; received: {type(error).__name__}: {error}."
+            f"{builder.data_dir}; received: {type(error).__name__}: "
+            f"{_one_line(error)}."
         ) from error
 
 
@@ -82,7 +83,7 @@ def _image_shape(name, features, image_size):
     if len(shape) != 3 or image.np_dtype != np.uint8:
         raise ValueError(
             f"Expected {name} to have a feature image of uint8 [H, W, C]; "
-            f"received: {features}."
+            f"received: {_one_line(features)}."
         )
     size = image_size or shape[:2]
     if None in size:
@@ -96,6 +97,10 @@ def _image_shape(name, features, image_size):
             f"shape {shape}."
         )
     return tuple(size), shape[2]
+
+
+def _one_line(value):
+    return " ".join(str(value).split())
 
 
 def _feature(features, name):

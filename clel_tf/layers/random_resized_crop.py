@@ -10,9 +10,10 @@ from clel_tf import random
 from clel_tf.layers.random_image_layer import RandomImageLayer
 from clel_tf.layers.random_image_layer import check_range
 from clel_tf.layers.random_image_layer import row_keys
+from clel_tf.layers.resized_crop import KERNELS
+from clel_tf.layers.resized_crop import resized_crop
 
 _ATTEMPTS = 10  # torchvision's and kornia's number
-_CUBIC_A = -0.75  # kornia's, PyTorch's and OpenCV's; TensorFlow has -0.5
 
 
 @keras.saving.register_keras_serializable(package="clel_tf")
@@ -152,99 +153,10 @@ def _largest_sides(size, ratio, integer_boxes):
     return ops.cast(ops.stack(sides), "float32")
 
 
-def resized_crop(images, boxes, interpolation="bicubic"):
-    """Resamples a box of each image to the image's size.
-
-        out = R x C^T    with one row matrix R, column matrix C for each image
-
-    On a GPU that multiplies in TensorFloat-32 the result is rounded to 11 bits.
-
-    Args:
-        images: float32 tensor `[B, H, W, C]`.
-        boxes: float32 tensor `[B, 4]`: top, left, height, width, in pixels;
-            sides from 1 to the image's.
-        interpolation: `"bicubic"` or `"bilinear"`.
-
-    Returns:
-        float32 tensor `[B, H, W, C]`.
-    """
-    _, height, width, channels = images.shape
-    top, left, box_height, box_width = ops.unstack(boxes, axis=-1)
-    rows = resampling_matrix(top, box_height, height, interpolation)
-    columns = resampling_matrix(left, box_width, width, interpolation)
-    # Transposed once, so that both products are plain batched matmuls.
-    images = ops.reshape(images, (-1, height, width * channels))
-    images = ops.reshape(
-        ops.matmul(rows, images), (-1, height, width, channels)
-    )
-    images = ops.transpose(images, (0, 2, 1, 3))
-    images = ops.reshape(images, (-1, width, height * channels))
-    images = ops.reshape(
-        ops.matmul(columns, images), (-1, width, height, channels)
-    )
-    return ops.transpose(images, (0, 2, 1, 3))
-
-
-def resampling_matrix(start, length, size, interpolation="bicubic"):
-    """Builds the matrices that stretch segments of a line over the line.
-
-    Output pixel i reads at `start + i (length - 1) / (size - 1)`; its weights
-    are the kernel's at the four pixels around, and those outside of the segment
-    count for the segment's border.
-
-    Args:
-        start: float32 tensor `[B]`, the segments' first pixels.
-        length: float32 tensor `[B]`, their numbers of pixels, at least 1.
-        size: int. Number of pixels of the line.
-        interpolation: `"bicubic"` or `"bilinear"`.
-
-    Returns:
-        float32 tensor `[B, size, size]` with rows that sum to 1.
-
-    Example:
-
-    >>> import keras
-    >>> from clel_tf.layers.random_resized_crop import resampling_matrix
-    >>> start, length = keras.ops.array([1.0]), keras.ops.array([2.0])
-    >>> resampling_matrix(start, length, 3, "bilinear")[0].numpy()
-    array([[0. , 1. , 0. ],
-           [0. , 0.5, 0.5],
-           [0. , 0. , 1. ]], dtype=float32)
-    """
-    start, length = start[:, None], length[:, None]
-    index = ops.arange(size, dtype="float32")
-    first, last = ops.floor(start), ops.ceil(start + length - 1.0)
-    # Whole pixels and fractions apart: a fraction of a large float is coarse,
-    # and how coarse depends on how the compiler divides.
-    travel, steps = index * (length - 1.0), max(size - 1, 1)
-    whole = ops.floor(travel / steps)
-    fraction = start - first + (travel - whole * steps) / steps
-    near = ops.arange(-1, 4, dtype="float32")  # fractions are within [0, 2]
-    weights = _KERNELS[interpolation](ops.abs(fraction[..., None] - near))
-    taps = (first + whole)[..., None] + near
-    taps = ops.clip(taps, first[..., None], last[..., None])
-    hits = ops.cast(taps[..., None] == index, "float32")
-    return ops.sum(weights[..., None] * hits, axis=2)
-
-
-def _cubic(distance):
-    a, d = _CUBIC_A, distance
-    near = ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0
-    far = a * (((d - 5.0) * d + 8.0) * d - 4.0)
-    return ops.where(d <= 1.0, near, ops.where(d < 2.0, far, 0.0))
-
-
-def _tent(distance):
-    return ops.maximum(1.0 - distance, 0.0)
-
-
-_KERNELS = {"bicubic": _cubic, "bilinear": _tent}
-
-
 def _check_interpolation(interpolation):
-    if interpolation not in _KERNELS:
+    if interpolation not in KERNELS:
         raise ValueError(
-            f"Expected interpolation as one of {sorted(_KERNELS)}; "
+            f"Expected interpolation as one of {sorted(KERNELS)}; "
             f"received: {interpolation!r}."
         )
     return interpolation

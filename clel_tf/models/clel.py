@@ -18,7 +18,6 @@ from clel_tf.models.moving_average import update_moving_copy
 from clel_tf.samplers.replay_buffer import ReplayBuffer
 from clel_tf.samplers.sgld import SGLD
 
-
 METRICS = (
     "energy_positive",
     "energy_negative",

@@ -12,19 +12,32 @@ _SIZED = [np.full([4 + i, 9, 3], 50 * i, np.uint8) for i in range(5)]
 
 def _write(data_dir, image, images, label=None, splits=("train",)):
     features = {"image": image} | ({"label": label} if label else {})
-    examples = [{"image": image} for image in images]
-    if label:
-        for i, example in enumerate(examples):
-            example["label"] = i % 3
-    tfds.dataset_builders.store_as_tfds_dataset(
-        name="tiny",
-        version="1.0.0",
-        features=tfds.features.FeaturesDict(features),
-        split_datasets={s: list(enumerate(examples)) for s in splits},
-        data_dir=data_dir,
-        disable_shuffling=True,
-    )
+    classes = {"label": [i % 3 for i in range(len(images))]} if label else {}
+    columns = {"image": images} | classes
+    examples = [
+        dict(zip(columns, row, strict=True))
+        for row in zip(*columns.values(), strict=True)
+    ]
+    _write_examples(data_dir, features, dict.fromkeys(splits, examples))
     return f"tiny@{data_dir}"
+
+
+def _write_examples(data_dir, features, split_examples):
+    path = data_dir / "tiny" / "1.0.0"
+    path.mkdir(parents=True)
+    identity = tfds.core.dataset_info.DatasetIdentity(
+        name="tiny",
+        version=tfds.core.Version("1.0.0"),
+        data_dir=str(path),
+        module_name="tiny",
+    )
+    info = tfds.core.DatasetInfo(
+        builder=identity, features=tfds.features.FeaturesDict(features)
+    )
+    writer = tfds.core.SequentialWriter(info, max_examples_per_shard=3)
+    writer.initialize_splits(list(split_examples))
+    writer.add_examples(split_examples)
+    writer.close_all()
 
 
 def _image(shape=(4, 4, 3), dtype=np.uint8):
@@ -108,34 +121,45 @@ def test_refuses_sets_larger_than_memory_should_hold(tmp_path, monkeypatch):
         load_tfds(name)
 
 
-def test_says_which_set_could_not_be_prepared(tmp_path):
-    class ClelUnpreparable(tfds.core.GeneratorBasedBuilder):
-        VERSION = tfds.core.Version("1.0.0")
+class ClelTiny(tfds.core.GeneratorBasedBuilder):
+    VERSION = tfds.core.Version("1.0.0")
 
-        def _info(self):
-            features = tfds.features.FeaturesDict({"image": _image()})
-            return self.dataset_info_from_configs(features=features)
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict({"image": _image()}),
+        )
 
-        def _split_generators(self, dl_manager):
-            raise ConnectionError("no route to host")
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples()}
 
-        def _generate_examples(self):
-            yield from ()
+    def _generate_examples(self):
+        yield from ((i, {"image": image}) for i, image in enumerate(_FIXED))
 
-    name = f"clel_unpreparable@{tmp_path}"
-    with pytest.raises(OSError, match="clel_unpreparable.*no route to host"):
-        load_tfds(name)
+
+def test_prepares_sets_that_are_not_yet(tmp_path):
+    data = load_tfds(f"clel_tiny@{tmp_path}")
+    assert sorted(data.x_train.tolist()) == sorted(
+        map(np.ndarray.tolist, _FIXED)
+    )
+    again = load_tfds(f"clel_tiny@{tmp_path}")
+    np.testing.assert_array_equal(again.x_train, data.x_train)
+
+
+def test_says_which_set_could_not_be_prepared(tmp_path, monkeypatch):
+    def download_and_prepare(self):
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr(ClelTiny, "download_and_prepare", download_and_prepare)
+    match = "clel_tiny@.* ConnectionError: no route to host"
+    with pytest.raises(OSError, match=match):
+        load_tfds(f"clel_tiny@{tmp_path}")
 
 
 def test_hides_labels_that_are_secret(tmp_path):
     label = tfds.features.Tensor(shape=(), dtype=np.int64)
-    features = tfds.features.FeaturesDict({"image": _image(), "label": label})
     examples = [{"image": image, "label": -1} for image in _FIXED]
-    tfds.dataset_builders.store_as_tfds_dataset(
-        name="tiny",
-        version="1.0.0",
-        features=features,
-        split_datasets={"train": list(enumerate(examples))},
-        data_dir=tmp_path,
+    _write_examples(
+        tmp_path, {"image": _image(), "label": label}, {"train": examples}
     )
     assert load_tfds(f"tiny@{tmp_path}").y_train is None

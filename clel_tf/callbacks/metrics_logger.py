@@ -1,0 +1,85 @@
+import csv
+import pathlib
+import time
+
+import keras
+import tensorflow as tf
+
+
+class MetricsLogger(keras.callbacks.Callback):
+    """Writes training's values to `metrics.csv`, `timing.csv` and TensorBoard.
+
+    A row of `metrics.csv` holds one step's own values, not a running mean, and
+    depends on the run's seed alone; times are in `timing.csv`. With
+    `steps_per_execution=k` every k-th step is written. Both files are appended
+    to, after rows beyond the model's step have been cut: a run that continues
+    from a checkpoint leaves the file that an uninterrupted one would.
+
+    Args:
+        directory: str or path of an existing directory.
+        batch_size: int. Images a step, for the images per second.
+
+    Example:
+
+    >>> import tempfile
+    >>> logger = clel_tf.callbacks.MetricsLogger(tempfile.mkdtemp(), 64)
+    """
+
+    def __init__(self, directory, batch_size):
+        super().__init__()
+        self.directory = pathlib.Path(directory)
+        self.batch_size = batch_size
+
+    def on_train_begin(self, logs=None):
+        step = int(self.model.step.numpy())
+        names = ["step", *(metric.name for metric in self.model.metrics)]
+        times = ["step", "seconds", "images_per_second"]
+        self._metrics = _Table(self.directory / "metrics.csv", names, step)
+        self._timing = _Table(self.directory / "timing.csv", times, step)
+        self._writer = tf.summary.create_file_writer(
+            str(self.directory / "tensorboard")
+        )
+        self._previous = step, time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        step, now = int(self.model.step.numpy()), time.perf_counter()
+        seconds = now - self._previous[1]
+        rate = (step - self._previous[0]) * self.batch_size / seconds
+        self._previous = step, now
+        self._metrics.append({"step": step, **logs})
+        self._timing.append(
+            {"step": step, "seconds": seconds, "images_per_second": rate}
+        )
+        with self._writer.as_default(step):
+            for name, value in logs.items():
+                tf.summary.scalar(name, value)
+
+    def on_train_end(self, logs=None):
+        self._metrics.close()
+        self._timing.close()
+        self._writer.close()
+
+
+class _Table:
+    """A CSV file with a header, cut at a step and then appended to."""
+
+    def __init__(self, path, names, last_step):
+        rows = []
+        if path.exists():
+            with path.open(newline="") as file:
+                rows = [
+                    row
+                    for row in csv.DictReader(file)
+                    if int(row["step"]) <= last_step
+                ]
+        self._file = path.open("w", newline="")
+        self._writer = csv.DictWriter(self._file, names)
+        self._writer.writeheader()
+        self._writer.writerows(rows)
+
+    def append(self, row):
+        self._writer.writerow(row)
+        self._file.flush()
+
+    def close(self):
+        self._file.close()

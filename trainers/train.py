@@ -1,0 +1,66 @@
+"""Trains an energy-based model guided by contrastive latent variables.
+
+  clel-train --preset=digits --workdir=runs/digits
+
+Running it again on a directory whose run was stopped continues that run;
+on a finished one it changes nothing.
+"""
+
+from absl import flags
+from clel_tf.trainers import cli
+
+_PRESET = flags.DEFINE_string(
+    "preset", "digits", "Name of a preset, or path of a JSON recipe."
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run.")
+_DATA = flags.DEFINE_string(
+    "data",
+    None,
+    "Training images instead of the recipe's: digits, npz:PATH, folder:PATH or "
+    "tfds:NAME.",
+)
+_STEPS = flags.DEFINE_integer(
+    "steps", None, "Training steps instead of the recipe's.", lower_bound=1
+)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", None, "Images a step instead of the recipe's.", lower_bound=1
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
+_SET = flags.DEFINE_multi_string(
+    "set", [], "Change of the recipe, as in --set sampler.step_size=5."
+)
+_SAMPLE_EVERY = flags.DEFINE_integer(
+    "sample_every", 200, "Steps between two pictures.", lower_bound=1
+)
+_CHECKPOINT_EVERY = flags.DEFINE_integer(
+    "checkpoint_every", 200, "Steps between two checkpoints.", lower_bound=1
+)
+flags.mark_flag_as_required("workdir")
+
+
+def main(_):
+    from clel_tf.trainers import recipes
+    from clel_tf.trainers import train_lib
+
+    recipe = recipes.override(recipes.read(_PRESET.value), _SET.value)
+    if _DATA.value:
+        recipe = recipes.for_data(recipe, _DATA.value)
+    for name, flag in (("steps", _STEPS), ("batch_size", _BATCH_SIZE)):
+        if flag.value:
+            recipe["recipe"][name] = flag.value
+    config = train_lib.TrainConfig(
+        preset=_PRESET.value,
+        recipe=recipe,
+        seed=_SEED.value,
+        sample_every=_SAMPLE_EVERY.value,
+        checkpoint_every=_CHECKPOINT_EVERY.value,
+    )
+    train_lib.report(train_lib.train(config, _WORKDIR.value), _WORKDIR.value)
+
+
+def run():
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,175 @@
+"""Trains a recipe in a run directory; what `clel-train` calls."""
+
+import contextlib
+import dataclasses
+import math
+import time
+
+import numpy as np
+import tensorflow as tf
+from clel_tf.trainers import recipes
+from clel_tf.trainers.run_directory import RunDirectory
+from clel_tf.trainers.summary import summarize
+
+import clel_tf
+from clel_tf import callbacks
+from clel_tf import files
+from clel_tf.images import save_grid
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """What a run is: equal configurations give equal weights.
+
+    Attributes:
+        preset: name of the preset, or path of the JSON file, of the recipe.
+        recipe: the complete recipe, overrides included.
+        seed: seed of the weights, the data order and everything drawn.
+        log_every: steps between two rows of metrics.csv.
+        sample_every: steps between two pictures in samples/.
+        checkpoint_every: steps between two checkpoints.
+    """
+
+    preset: str
+    recipe: dict
+    seed: int = 0
+    log_every: int = 10
+    sample_every: int = 200
+    checkpoint_every: int = 200
+
+    def __post_init__(self):
+        for name in ("log_every", "sample_every", "checkpoint_every"):
+            recipes.check_positive(name, getattr(self, name))
+        for name in ("steps", "batch_size"):
+            recipes.check_positive(name, self.recipe["recipe"].get(name))
+
+    @property
+    def steps(self):
+        return self.recipe["recipe"]["steps"]
+
+    @property
+    def batch_size(self):
+        return self.recipe["recipe"]["batch_size"]
+
+
+def train(config, workdir):
+    """Trains to the configuration's last step, or continues where a run stopped.
+
+    Args:
+        config: `TrainConfig`.
+        workdir: str or path. A new directory, or one that a run of the same
+            configuration was stopped in.
+
+    Returns:
+        dict, the run's summary; an already finished run's is only read.
+
+    Raises:
+        ValueError: if the directory holds something else.
+    """
+    data = clel_tf.data.load(config.recipe["data"])
+    recipe = recipes.complete(config.recipe, data)
+    run = RunDirectory(workdir)
+    run.check(dataclasses.asdict(config))
+    if run.is_finished():
+        print(f"{workdir} holds this run, finished; nothing was changed.")
+        return run.read_summary()
+
+    with _scope():
+        model = clel_tf.presets.build(recipe, config.seed)
+        model.compile(steps_per_execution=_steps_per_call(config))
+    run.create(dataclasses.asdict(config))
+    checkpoints = callbacks.Checkpoints(
+        run.path / "checkpoints", config.checkpoint_every
+    )
+    start = checkpoints.restore(model)
+    if start:
+        print(f"Continuing {workdir} from step {start}.")
+
+    seconds = time.perf_counter()
+    _fit(model, data, config, run, checkpoints, start)
+    seconds = time.perf_counter() - seconds
+    return _finish(model, data, config, run, seconds, config.steps - start)
+
+
+def _scope():
+    if len(tf.config.list_logical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy().scope()
+    return contextlib.nullcontext()
+
+
+def _steps_per_call(config):
+    """Steps that the device makes between two looks of the host."""
+    return math.gcd(
+        config.steps,
+        config.log_every,
+        config.sample_every,
+        config.checkpoint_every,
+    )
+
+
+def _fit(model, data, config, run, checkpoints, start):
+    if start >= config.steps:
+        return
+    batches = data.train(config.batch_size, config.seed, start)
+    model.fit(
+        batches,
+        steps_per_epoch=config.steps - start,
+        shuffle=False,
+        verbose=0,
+        callbacks=[
+            callbacks.MetricsLogger(run.path, config.batch_size),
+            callbacks.SampleGrid(run.path / "samples", config.sample_every),
+            checkpoints,
+            callbacks.ProgressTable(config.steps, config.batch_size),
+        ],
+    )
+
+
+def _finish(model, data, config, run, seconds, steps):
+    print("Drawing fresh samples and judging them.", flush=True)
+    save_grid(model.sample(64, seed=config.seed), run.path / "samples.png")
+    if data.y_train is not None:
+        _save_class_directions(model, data, run.path / "class_directions.npz")
+    with files.new_file(run.path / "model.keras") as aside:
+        model.save(aside)
+    summary = summarize(model, data, config, seconds, steps)
+    run.finish(summary)
+    return summary
+
+
+def _save_class_directions(model, data, path):
+    """Unit mean latent of each class, for conditional sampling."""
+    latents = model.latents(data.x_train)
+    means = np.stack(
+        [
+            latents[data.y_train == label].mean(axis=0)
+            for label in np.unique(data.y_train)
+        ]
+    )
+    directions = means / np.linalg.norm(means, axis=-1, keepdims=True)
+    with files.new_file(path) as aside:
+        np.savez(aside, directions=directions, labels=np.unique(data.y_train))
+
+
+def report(summary, workdir):
+    """Prints where a run's results are, its main figures, and what is next."""
+    run = RunDirectory(workdir).path
+    lines = [
+        ("samples", run / "samples.png"),
+        ("model", run / "model.keras"),
+        ("figures", run / "summary.json"),
+    ]
+    for name in ("frechet_distance", "precision", "coverage"):
+        if summary.get(name) is not None:
+            lines.append((name.replace("_", " "), f"{summary[name]:.3f}"))
+    lines += [
+        ("curves", f"tensorboard --logdir={run}"),
+        ("draw more", f"clel-sample --workdir={run} --out=more.png"),
+        (
+            "serve",
+            f"clel-export --workdir={run} --export_dir={run}/serving/clel",
+        ),
+    ]
+    print()
+    for name, value in lines:
+        print(f"{name:>16}  {value}")
