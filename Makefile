@@ -1,0 +1,49 @@
+# Every target makes .venv if need be; nothing but Python (3.11 or later), its
+# pip and make is assumed.
+PYTHON ?= python3
+BIN = .venv/bin
+INSTALLED = .venv/.installed
+RUN = runs/digits
+
+# TensorFlow's start-up messages, which ask nothing of the reader.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test test-all lint figures
+
+demo: $(INSTALLED)
+	$(BIN)/clel-train --preset=digits --workdir=$(RUN)
+	@test -d $(RUN)/serving/digits/1 || \
+	  $(BIN)/clel-export --workdir=$(RUN) --export_dir=$(RUN)/serving/digits
+	@echo
+	@echo "Look at    $(RUN)/samples.png"
+	@echo "Figures    $(RUN)/summary.json"
+	@echo "Serve      $(RUN)/serving/digits/1/"
+	@echo "Draw more  $(BIN)/clel-sample --workdir=$(RUN) --num=100 --seed=1 --out=more.png"
+	@echo "Curves     $(BIN)/tensorboard --logdir=$(RUN)"
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Trains the digits preset with five seeds (about 25 minutes on two cores).
+figures: $(INSTALLED)
+	$(BIN)/python benchmarks/digits_seeds.py
+
+# Debian's Python has venv but not always ensurepip; pip can fill the gap.
+$(INSTALLED): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; \
+	  v >= (3, 11) or sys.exit("clel_tf needs Python 3.11 or later; " \
+	  "%s is %d.%d. Try make PYTHON=python3.11" % (sys.executable, v[0], v[1]))'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { \
+	  $(PYTHON) -m venv --without-pip .venv && \
+	  $(PYTHON) -m pip --python .venv install --quiet pip; }
+	@echo "Installing TensorFlow and the rest into .venv (about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[dev]'
+	@touch $@

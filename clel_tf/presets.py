@@ -1,8 +1,8 @@
 """Named recipes: data, networks, sampler, losses and optimizers.
 
-A recipe is a plain dict, the JSON of a run's `config.json`; each of its parts
-holds the arguments of the class of that name. `clel-train --set part.name=value`
-and a JSON file of the same form change any of them.
+A recipe is a plain dict, as it stands in a run's `config.json`; each of its
+parts holds the arguments of the class of that name. A JSON file of the same
+form is a recipe of one's own; `clel-train --set part.name=value` changes one.
 """
 
 import copy

@@ -73,7 +73,10 @@ def bits(key, shape=()):
 
 
 def uniform(key, shape=(), minval=0.0, maxval=1.0):
-    """Draws float32 uniforms in `[minval, maxval)`, on a grid of 2**-24."""
+    """Draws float32 uniforms in `[minval, maxval)`, on a grid of 2**-24.
+
+    Bounds other than 0 and 1 scale the grid; rounding may then give `maxval`.
+    """
     top = tf.bitwise.right_shift(bits(key, shape), _uint64(40))
     unit = tf.cast(tf.cast(top, tf.int32), tf.float32) * 2.0**-24
     return minval + (maxval - minval) * unit
@@ -107,7 +110,7 @@ def _per_key(flat, key, shape):
 
 
 def row_seeds(seed, count):
-    """Integer seeds of a batch's rows: what row `i` of `CLEL.sample` draws from.
+    """Integer seeds of a batch's rows, which `CLEL.sample` draws from.
 
     Args:
         seed: int. The seed of the batch.

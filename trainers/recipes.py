@@ -36,7 +36,7 @@ def read(preset):
 
 
 def check_parts(recipe, source):
-    """Raises unless `recipe` is a dict of known parts, the needed ones there."""
+    """Raises unless `recipe` has the needed parts and no unknown ones."""
     known = presets.get("digits").keys()
     if not isinstance(recipe, dict) or not set(recipe) <= set(known):
         received = sorted(recipe) if isinstance(recipe, dict) else recipe

@@ -19,7 +19,7 @@ class RunDirectory:
         self._summary = self.path / "summary.json"
 
     def check(self, config):
-        """Raises unless the directory is new, empty or of this configuration."""
+        """Raises unless the directory is new, empty or of this run."""
         if self.path.is_file():
             raise ValueError(f"Expected a directory; {self.path} is a file.")
         if not self._config.is_file():

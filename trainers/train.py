@@ -7,6 +7,7 @@ on a finished one it changes nothing.
 """
 
 from absl import flags
+
 from clel_tf.trainers import cli
 
 _PRESET = flags.DEFINE_string(

@@ -7,14 +7,14 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from clel_tf.trainers import recipes
-from clel_tf.trainers.run_directory import RunDirectory
-from clel_tf.trainers.summary import summarize
 
 import clel_tf
 from clel_tf import callbacks
 from clel_tf import files
 from clel_tf.images import save_grid
+from clel_tf.trainers import recipes
+from clel_tf.trainers.run_directory import RunDirectory
+from clel_tf.trainers.summary import summarize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ class TrainConfig:
 
 
 def train(config, workdir):
-    """Trains to the configuration's last step, or continues where a run stopped.
+    """Trains to the last step, or continues where a run stopped.
 
     Args:
         config: `TrainConfig`.

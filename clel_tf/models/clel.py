@@ -2,7 +2,6 @@ import copy
 from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from clel_tf import losses
@@ -11,8 +10,10 @@ from clel_tf.data.dequantize import dequantize
 from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
 from clel_tf.models import optimizers
 from clel_tf.models import preset_files
-from clel_tf.models.common import check_images
 from clel_tf.models.common import refresh_spectral
+from clel_tf.models.joint_energy_model import JointEnergyModel
+from clel_tf.models.joint_energy_model import half_square
+from clel_tf.models.joint_energy_model import unit
 from clel_tf.models.moving_average import moving_copy
 from clel_tf.models.moving_average import update_moving_copy
 from clel_tf.samplers.replay_buffer import ReplayBuffer
@@ -37,6 +38,7 @@ class StepKeys(NamedTuple):
 
     dequantize: tf.Tensor
     buffer: tf.Tensor
+    selection: tf.Tensor
     transition: tf.Tensor
     chain: tf.Tensor
     target: tf.Tensor
@@ -45,7 +47,7 @@ class StepKeys(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="clel_tf")
-class CLEL(keras.Model):
+class CLEL(JointEnergyModel):
     """Energy-based model of images, guided by contrastive latent variables.
 
         E(x)    = |f(x)|**2 / 2
@@ -164,9 +166,6 @@ class CLEL(keras.Model):
         self.skipped_steps = self._counter("skipped_steps")
         self.encoder_optimizer = None
         self._trackers = [keras.metrics.Mean(name) for name in METRICS]
-        self._compiled_sample = _graph(self.sample_rows)
-        self._compiled_latents = _graph(self._latents)
-        self._compiled_scores = _graph(self._scores)
         self.built = True
 
     # === Training ===
@@ -235,14 +234,7 @@ class CLEL(keras.Model):
         with tf.GradientTape() as tape:
             terms = self.losses_of(positives, chains.images, keys)
             loss = (terms["energy_loss"] + terms["encoder_loss"]) / _replicas()
-        energy_weights = self.energy_network.trainable_variables
-        encoder_weights = self.encoder.trainable_variables
-        gradients = tape.gradient(loss, energy_weights + encoder_weights)
-        norm = tf.linalg.global_norm(gradients)
-        self.optimizer.apply(gradients[: len(energy_weights)], energy_weights)
-        self.encoder_optimizer.apply(
-            gradients[len(energy_weights) :], encoder_weights
-        )
+        norm = self._apply(tape, loss)
         healthy = self._healthy(loss, norm, chains.images)
         self._restore_unless(healthy, before)
         self.replay_buffer.write(chains, where=healthy)
@@ -257,6 +249,16 @@ class CLEL(keras.Model):
             chain_displacement=tf.reduce_mean(info.displacement),
         )
 
+    def _apply(self, tape, loss):
+        """Updates both networks; returns the norm of the gradients."""
+        energy_weights = self.energy_network.trainable_variables
+        encoder_weights = self.encoder.trainable_variables
+        gradients = tape.gradient(loss, energy_weights + encoder_weights)
+        count = len(energy_weights)
+        self.optimizer.apply(gradients[:count], energy_weights)
+        self.encoder_optimizer.apply(gradients[count:], encoder_weights)
+        return tf.linalg.global_norm(gradients)
+
     def negatives(self, keys, batch_size):
         """Draws chains from the buffer and moves them; no weight is touched.
 
@@ -268,25 +270,28 @@ class CLEL(keras.Model):
             Tuple of moved `Chains`, not yet written back, and `LangevinInfo`.
         """
         chains = self.replay_buffer.draw(keys.buffer, batch_size)
-        row_keys = random.fold_in(keys.transition, tf.range(batch_size))
-        # A chain just born is noise, of which no view is taken.
-        chosen = (
-            random.uniform(row_keys) < self.chain_augmentation_probability
-        ) & (chains.ages > 0)
-        images = chains.images
-        if self.chain_augmentation_probability:
-            images = tf.where(
-                chosen[:, tf.newaxis, tf.newaxis, tf.newaxis],
-                self.augmentation(images, seed=keys.transition),
-                images,
-            )
+        rows = tf.range(batch_size)
         images, info = self.sampler.run(
             lambda x: self.energy(x, network=self.energy_network),
-            images,
-            random.fold_in(keys.chain, tf.range(batch_size)),
+            self._transition(chains, keys, rows),
+            random.fold_in(keys.chain, rows),
         )
         ages = chains.ages + self.sampler.num_steps
         return chains._replace(images=images, ages=ages), info
+
+    def _transition(self, chains, keys, rows):
+        """The chains' images, some of them replaced by a random view."""
+        if not self.chain_augmentation_probability:
+            return chains.images
+        drawn = random.uniform(random.fold_in(keys.selection, rows))
+        # A chain just born is noise, of which no view is taken.
+        chosen = drawn < self.chain_augmentation_probability
+        chosen &= chains.ages > 0
+        return tf.where(
+            chosen[:, tf.newaxis, tf.newaxis, tf.newaxis],
+            self.augmentation(chains.images, seed=keys.transition),
+            chains.images,
+        )
 
     def losses_of(self, positives, negatives, keys):
         """The terms of both losses and what they are made of, as scalars."""
@@ -298,8 +303,8 @@ class CLEL(keras.Model):
         features, latents = self.energy_network(
             tf.concat([positives, negatives], axis=0), training=True
         )
-        energies = _half_square(features)
-        latents = keras.ops.normalize(latents, axis=-1)
+        energies = half_square(features)
+        latents = unit(latents)
         nt_xent = losses.nt_xent(
             views, tf.stop_gradient(latents[count:]), self.temperature
         )
@@ -331,7 +336,7 @@ class CLEL(keras.Model):
     def _view_latents(self, images, keys):
         views = [self.augmentation(images, seed=key) for key in keys]
         embeddings = self.encoder(tf.concat(views, axis=0), training=True)
-        return keras.ops.normalize(embeddings, axis=-1)
+        return unit(embeddings)
 
     def update_moving_averages(self):
         decay = tf.where(self.step.value < self.ema_start, 0.0, self.ema_decay)
@@ -343,14 +348,18 @@ class CLEL(keras.Model):
         positives = dequantize(images, self.levels)
         count = tf.shape(positives)[0]
         key = random.fold_in(random.as_key(self.seed), -1)
-        chains = self.replay_buffer.draw(key, count, restart=False)
-        targets = self._unit(self.ema_encoder(positives))
+        chains = self.replay_buffer.draw(
+            key,
+            tf.minimum(count, self.replay_buffer.shard_capacity),
+            restart=False,
+        )
+        targets = unit(self.ema_encoder(positives))
         features, latents = self.ema_energy_network(
             tf.concat([positives, chains.images], axis=0)
         )
-        energies, latents = _half_square(features), self._unit(latents)
+        energies, latents = half_square(features), unit(latents)
         views = [
-            self._unit(self.ema_encoder(self.augmentation(positives, seed=k)))
+            unit(self.ema_encoder(self.augmentation(positives, seed=k)))
             for k in (random.fold_in(key, 1), random.fold_in(key, 2))
         ]
         nt_xent = losses.nt_xent(
@@ -420,171 +429,6 @@ class CLEL(keras.Model):
             t.name: values[t.name] for t in self._trackers if t.name in values
         }
 
-    # === Inference ===
-
-    def call(self, images, training=False):
-        """Marginal energies of images: of the moving average, or if training
-        of the live network."""
-        network = self.energy_network if training else self.ema_energy_network
-        images = dequantize(images, self.levels)
-        return _half_square(network(images, training=training)[0])
-
-    def energy(self, images, latents=None, network=None):
-        """Energy of float images, marginal or joint with latents.
-
-        Args:
-            images: float32 tensor of shape `(n, height, width, channels)`.
-            latents: None for `E(x)`, or unit vectors `(n, d)` for `E(x, z)`.
-            network: energy network; defaults to the moving average.
-
-        Returns:
-            float32 tensor of shape `(n,)`.
-        """
-        network = network or self.ema_energy_network
-        features, projected = network(images, training=False)
-        energies = _half_square(features)
-        if latents is None:
-            return energies
-        cosines = tf.reduce_sum(self._unit(projected) * latents, axis=-1)
-        return energies - self.beta * cosines
-
-    def sample(
-        self,
-        n,
-        *,
-        latents=None,
-        energy=None,
-        initial=None,
-        num_steps=None,
-        seed=0,
-        batch_size=None,
-    ):
-        """Draws images by Langevin dynamics with the averaged energy network.
-
-        Row `i` draws from seed `row_seeds(seed, n)[i]` alone: asking for more
-        rows, or another `batch_size`, changes the others by rounding only.
-
-        Args:
-            n: int. Number of images.
-            latents: None, or float array `(n, d)` or `(d,)`: condition on these
-                latents, sampling `E(x, z)` instead of `E(x)`.
-            energy: None, or a function of float32 images `(n, ...)` giving
-                energies `(n,)`, sampled instead of the model's own.
-            initial: None for uniform noise, or images `(n, ...)` to start from.
-            num_steps: int or None for the sampler's `sample_steps`.
-            seed: int.
-            batch_size: int or None. Images at a time; None is up to 256.
-
-        Returns:
-            float32 NumPy array `(n, height, width, channels)`, in [0, 1].
-        """
-        if not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(
-                f"Expected `n` to be a positive int; received: {n!r}."
-            )
-        if latents is not None and energy is not None:
-            raise ValueError(
-                "Expected `latents` or `energy`, of which one defines the "
-                "energy to sample; received both."
-            )
-        steps = self.sampler.sample_steps if num_steps is None else num_steps
-        if steps < 0:
-            raise ValueError(
-                f"Expected `num_steps` to be at least 0; received: {steps!r}."
-            )
-        latents = self._check_latents(latents, n)
-        if initial is not None:
-            initial = check_images(initial, self.image_shape, n)
-            initial = dequantize(initial, self.levels)
-        seeds = random.row_seeds(seed, n)
-        batch_size = batch_size or min(n, 256)
-        rows = (slice(i, i + batch_size) for i in range(0, n, batch_size))
-        images = [
-            self._compiled_sample(
-                tf.constant(seeds[r]),
-                tf.constant(steps),
-                None if initial is None else initial[r],
-                None if latents is None else latents[r],
-                energy,
-            ).numpy()
-            for r in rows
-        ]
-        return np.concatenate(images)
-
-    def sample_rows(
-        self, seeds, num_steps, initial=None, latents=None, energy=None
-    ):
-        """The graph of `sample`: row seeds `(n,)` int64 to images `(n, ...)`.
-
-        What an exported sampler serves; arguments are tensors as in `sample`.
-        """
-        keys = random.as_key(seeds)
-        if initial is None:
-            initial = random.uniform(random.fold_in(keys, 0), self.image_shape)
-        energy = energy or (lambda x: self.energy(x, latents))
-        images, _ = self.sampler.run(
-            energy, initial, random.fold_in(keys, 1), num_steps
-        )
-        return images
-
-    def latents(self, images, batch_size=256):
-        """The encoder's unit latents of images, without augmentation.
-
-        Args:
-            images: uint8 or float array `(n, height, width, channels)`.
-            batch_size: int. Images at a time.
-
-        Returns:
-            float32 NumPy array `(n, d)`.
-        """
-        return self._batched(self._compiled_latents, images, batch_size)
-
-    def score(self, images, batch_size=256):
-        """Out-of-distribution score: the joint energy with the own latent.
-
-            score(x) = |f(x)|**2 / 2 - beta cos(g(f(x)), h(x))
-
-        Args:
-            images: uint8 or float array `(n, height, width, channels)`.
-            batch_size: int. Images at a time.
-
-        Returns:
-            float32 NumPy array `(n,)`; lower is more in-distribution.
-        """
-        return self._batched(self._compiled_scores, images, batch_size)
-
-    def _unit(self, vectors):
-        return keras.ops.normalize(vectors, axis=-1)
-
-    def _latents(self, images):
-        return self._unit(self.ema_encoder(images, training=False))
-
-    def _scores(self, images):
-        return self.energy(images, self._latents(images))
-
-    def _batched(self, fn, images, batch_size):
-        images = check_images(images, self.image_shape)
-        chunks = [
-            fn(dequantize(images[i : i + batch_size], self.levels)).numpy()
-            for i in range(0, len(images), batch_size)
-        ]
-        return np.concatenate(chunks)
-
-    def _check_latents(self, latents, n):
-        if latents is None:
-            return None
-        latents = np.asarray(latents, "float32")
-        dimension = self.encoder.output_shape[-1]
-        if latents.shape not in ((dimension,), (n, dimension)):
-            raise ValueError(
-                f"Expected `latents` of shape ({n}, {dimension}) or "
-                f"({dimension},); received: {latents.shape}."
-            )
-        norms = np.linalg.norm(latents, axis=-1, keepdims=True)
-        if not np.all(norms > 0):
-            raise ValueError("Expected `latents` without zero vectors.")
-        return np.broadcast_to(latents / norms, (n, dimension))
-
     # === Saving ===
 
     def get_config(self):
@@ -633,6 +477,17 @@ class CLEL(keras.Model):
         """
         preset_files.save(self, directory)
 
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """Exports `call`, images to energies; see `keras.Model.export`.
+
+        Keras stores all variables of the model, the replay buffer's too;
+        `clel_tf.export.export_sampler` stores what serving needs.
+        """
+        if kwargs.get("input_signature") is None:
+            images = keras.InputSpec("float32", (None, *self.image_shape))
+            kwargs["input_signature"] = [images]
+        super().export(filepath, format, **kwargs)
+
 
 _PARTS = (
     "energy_network",
@@ -652,14 +507,6 @@ _SCALARS = (
     "levels",
     "seed",
 )
-
-
-def _graph(function):
-    return tf.function(function, autograph=False, reduce_retracing=True)
-
-
-def _half_square(features):
-    return 0.5 * tf.reduce_sum(tf.square(features), axis=-1)
 
 
 def _replicas():

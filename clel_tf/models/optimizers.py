@@ -30,6 +30,9 @@ def from_recipe(recipe, total_steps=None):
         recipe: dict; what it lacks is the paper's.
         total_steps: int or None for the recipe's "steps". The schedules' end.
 
+    Raises:
+        ValueError: if an optimizer does not know an option.
+
     Returns:
         Tuple of the energy network's Adam and the encoder's SGD.
     """
@@ -39,9 +42,16 @@ def from_recipe(recipe, total_steps=None):
         for name in ("energy_optimizer", "encoder_optimizer")
     )
     return (
-        keras.optimizers.Adam(**_with_schedule(energy, steps)),
-        keras.optimizers.SGD(**_with_schedule(encoder, steps)),
+        _build("energy_optimizer", keras.optimizers.Adam, energy, steps),
+        _build("encoder_optimizer", keras.optimizers.SGD, encoder, steps),
     )
+
+
+def _build(name, optimizer, options, steps):
+    try:
+        return optimizer(**_with_schedule(options, steps))
+    except TypeError as error:
+        raise ValueError(f"Recipe's {name}: {error}.") from error
 
 
 def _with_schedule(options, steps):

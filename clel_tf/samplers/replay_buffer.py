@@ -243,6 +243,8 @@ class ReplayBuffer(keras.layers.Layer):
     def _decode(self, stored, uniform):
         if self.storage == "float32":
             return stored
+        # 16 bits of U, so that k + U is exact: rounding to k + 1 would drift.
+        uniform = tf.floor(uniform * 2.0**16) * 2.0**-16
         return (tf.cast(stored, tf.float32) + uniform) / 256.0
 
     def _check_batch(self, batch_size):

@@ -67,7 +67,7 @@ class SGLD:
 
     @property
     def langevin_temperature(self):
-        """`T = noise_scale**2 / (2 step_size)`: -log p(x) = E(x) / T + const."""
+        """`T = noise_scale**2 / (2 step_size)`; -log p(x) = E(x) / T + c."""
         return self.noise_scale**2 / (2.0 * self.step_size)
 
     def run(self, energy_fn, initial, keys, num_steps=None):
@@ -76,7 +76,7 @@ class SGLD:
         Args:
             energy_fn: function of float32 images `(n, ...)` giving `(n,)`.
             initial: float32 tensor of shape `(n, ...)`, in [0, 1].
-            keys: uint64 tensor of shape `(n,)`, a key of `clel_tf.random` a row.
+            keys: uint64 tensor of shape `(n,)`, a key a row.
             num_steps: int, int32 scalar tensor or None for `self.num_steps`.
 
         Returns:

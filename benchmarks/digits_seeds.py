@@ -1,0 +1,72 @@
+"""Trains the digits preset with five seeds and writes every committed figure.
+
+  python benchmarks/digits_seeds.py
+
+Runs go to runs/seeds/SEED and are continued or kept as they are if they exist.
+Writes benchmarks/results/digits_seeds.json and .md, and
+docs/images/digits_samples.png.
+"""
+
+import json
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+
+SEEDS = range(5)
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RUNS = ROOT / "runs" / "seeds"
+RESULTS = ROOT / "benchmarks" / "results"
+COLUMNS = {
+    "seed": lambda s: str(s["seed"]),
+    "Fréchet": lambda s: f"{s['frechet_distance']:.2f}",
+    "vs test split": lambda s: f"{s['frechet_distance_against_test']:.2f}",
+    "pixels": lambda s: f"{s['pixel_frechet_distance']:.3f}",
+    "precision": lambda s: f"{s['precision']:.2f}",
+    "coverage": lambda s: f"{s['coverage']:.2f}",
+    "smallest class": lambda s: f"{min(s['class_histogram']):.1%}",
+    "memorised": lambda s: f"{s['memorised']:.1%}",
+    "buffer: Fréchet": lambda s: _reference(s, "frechet_distance"),
+    "precision ": lambda s: _reference(s, "precision"),
+    "coverage ": lambda s: _reference(s, "coverage"),
+    "NaN steps": lambda s: str(s["nan_steps"]),
+    "seconds": lambda s: f"{s['train_seconds']:.0f}",
+}
+
+
+def main():
+    summaries = [_train(seed) for seed in SEEDS]
+    RESULTS.mkdir(exist_ok=True)
+    record = {"machine": platform.platform(), "runs": summaries}
+    path = RESULTS / "digits_seeds.json"
+    path.write_text(json.dumps(record, indent=2) + "\n")
+    table = _table(summaries)
+    (RESULTS / "digits_seeds.md").write_text(table + "\n")
+    shutil.copy(
+        RUNS / "0" / "samples.png",
+        ROOT / "docs" / "images" / "digits_samples.png",
+    )
+    print(table)
+
+
+def _train(seed):
+    workdir = RUNS / str(seed)
+    command = [sys.executable, "-m", "clel_tf.trainers.train"]
+    command += ["--preset=digits", f"--workdir={workdir}", f"--seed={seed}"]
+    subprocess.run(command, check=True)
+    return json.loads((workdir / "summary.json").read_text())
+
+
+def _table(summaries):
+    rows = [list(COLUMNS), ["---"] * len(COLUMNS)]
+    rows += [[column(s) for column in COLUMNS.values()] for s in summaries]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _reference(summary, name):
+    return f"{summary['references']['buffer'][name]:.2f}"
+
+
+if __name__ == "__main__":
+    main()

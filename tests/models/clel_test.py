@@ -1,0 +1,446 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from clel_tf import presets
+from clel_tf.models import CLEL
+from clel_tf.samplers import SGLD
+
+
+def tiny_config(**changes):
+    config = presets.get("digits")
+    small = {"widths": [8, 12], "depths": [1, 1], "head_width": 16}
+    config["energy_network"].update(small, latent_dim=8)
+    config["encoder"].update(small, latent_dim=8)
+    config["sampler"].update(num_steps=3, sample_steps=5)
+    config["replay_buffer"]["capacity"] = 32
+    config["recipe"].update(steps=20, batch_size=8)
+    for name, values in changes.items():
+        config[name].update(values)
+    return config
+
+
+def tiny_model(seed=0, **changes):
+    return presets.build(tiny_config(**changes), seed)
+
+
+def compiled(**options):
+    model = tiny_model(**options.pop("changes", {}))
+    model.compile(**options)
+    return model
+
+
+def digits(n=16, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 17, (n, 8, 8, 1)).astype("uint8")
+
+
+def fit(model, images, epochs=1, batch_size=8):
+    return model.fit(
+        images, batch_size=batch_size, epochs=epochs, shuffle=False, verbose=0
+    ).history
+
+
+def values(variables):
+    return [keras.ops.convert_to_numpy(v) for v in variables]
+
+
+def assert_equal(a, b):
+    assert len(a) == len(b)
+    for x, y in zip(a, b):
+        np.testing.assert_array_equal(x, y)
+
+
+# === Training ===
+
+
+def test_fit_trains_both_networks():
+    model = compiled()
+    before = values(model.trainable_variables)
+    history = fit(model, digits(), epochs=2)
+    assert all(np.isfinite(v).all() for v in history.values())
+    assert int(model.step.numpy()) == 4
+    after = values(model.trainable_variables)
+    assert all((a != b).any() for a, b in zip(before, after))
+
+
+def test_history_is_the_mean_of_the_steps_own_values():
+    steps = []
+    model = compiled()
+    model.fit(
+        digits(24),
+        batch_size=8,
+        verbose=0,
+        callbacks=[
+            keras.callbacks.LambdaCallback(
+                on_train_batch_end=lambda _, logs: steps.append(dict(logs))
+            )
+        ],
+    )
+    means = model.get_metrics_result()
+    for name, mean in means.items():
+        expected = np.mean([step[name] for step in steps])
+        np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-8)
+    assert len({step["nt_xent"] for step in steps}) == 3
+
+
+def test_uint8_of_all_levels_float_and_labelled_data_train():
+    model = compiled()
+    images = digits(8)
+    fit(model, (images / 16).astype("float32"))
+    model.fit(images, np.arange(8), batch_size=8, verbose=0)
+    batches = tf.data.Dataset.from_tensors(images).repeat(2)
+    model.fit(batches, verbose=0)
+    assert int(model.step.numpy()) == 4
+
+
+def test_equal_seeds_give_equal_runs_and_other_seeds_others():
+    runs = []
+    for seed in (0, 0, 1):
+        model = tiny_model(seed)
+        model.compile()
+        runs.append((fit(model, digits(), epochs=2), model.get_weights()))
+    assert runs[0][0] == runs[1][0]
+    assert_equal(runs[0][1], runs[1][1])
+    assert runs[0][0] != runs[2][0]
+
+
+def test_the_chain_moves_no_variable():
+    model = compiled()
+    before = values(model.weights)
+    keys = model._step_keys()
+    chains, _ = model.negatives(keys, tf.constant(8))
+    drawn = model.replay_buffer.draw(keys.buffer, 8)
+    assert (chains.images.numpy() != drawn.images.numpy()).any()
+    assert_equal(values(model.weights), before)
+
+
+def test_gradients_flow_where_they_should_and_nowhere_else():
+    model = compiled()
+    positives, negatives = tf.random.uniform((2, 8, 8, 8, 1))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(negatives)
+        terms = model.losses_of(positives, negatives, model._step_keys())
+    energy = model.energy_network.trainable_variables
+    encoder = model.encoder.trainable_variables
+    for gradient in tape.gradient(terms["energy_loss"], energy):
+        assert gradient is not None
+    for gradient in tape.gradient(terms["nt_xent"], encoder):
+        assert gradient is not None
+    assert tape.gradient(terms["energy_loss"], encoder) == [None] * len(encoder)
+    assert tape.gradient(terms["nt_xent"], energy) == [None] * len(energy)
+
+
+def test_the_losses_are_those_of_the_formulas():
+    model = compiled()
+    positives, negatives = tf.random.uniform((2, 8, 8, 8, 1))
+    terms = model.losses_of(positives, negatives, model._step_keys())
+    features, _ = model.energy_network(
+        tf.concat([positives, negatives], 0), training=False
+    )
+    energy = 0.5 * np.sum(features.numpy() ** 2, axis=1)
+    gap = energy[8:].mean() - energy[:8].mean()
+    squares = (energy[:8] ** 2).mean() + (energy[8:] ** 2).mean()
+    expected = -gap + model.alpha * squares
+    expected -= model.beta * float(terms["latent_similarity"])
+    np.testing.assert_allclose(terms["energy_gap"], gap, rtol=1e-3, atol=1e-7)
+    np.testing.assert_allclose(
+        terms["energy_loss"], expected, rtol=1e-3, atol=1e-7
+    )
+
+
+def test_a_step_that_is_not_finite_changes_nothing_but_the_counters():
+    model = compiled()
+    fit(model, digits(8))
+    kept = (
+        model.energy_network.variables
+        + model.encoder.variables
+        + model.optimizer.variables
+        + model.encoder_optimizer.variables
+    )
+    before, buffer = values(kept), model.replay_buffer.images
+    poisoned = np.full((8, 8, 8, 1), np.nan, "float32")
+    fit(model, poisoned)
+    assert_equal(values(kept), before)
+    np.testing.assert_array_equal(model.replay_buffer.images, buffer)
+    assert int(model.skipped_steps.numpy()) == 1
+    fit(model, digits(8))
+    assert int(model.skipped_steps.numpy()) == 1
+    assert all(np.isfinite(v).all() for v in values(model.weights))
+    assert (values(kept)[0] != before[0]).any()
+
+
+def test_a_compiled_step_does_not_trace_again(monkeypatch):
+    traces = []
+    original = CLEL.train_step
+
+    def counting(self, data):
+        traces.append(1)
+        return original(self, data)
+
+    monkeypatch.setattr(CLEL, "train_step", counting)
+    model = compiled()
+    fit(model, digits(16))
+    first = len(traces)
+    fit(model, digits(16), epochs=3)
+    assert len(traces) == first
+
+
+def test_a_whole_step_compiles_with_xla_and_agrees_with_the_plain_graph():
+    # Views that resample in ways that XLA may round otherwise are left to the
+    # layers' tests; here the step's parts must go through the compiler.
+    results = []
+    for jit_compile in (False, True):
+        model = compiled(jit_compile=jit_compile)
+        results.append((fit(model, digits(8)), model.replay_buffer.images))
+    (plain, plain_buffer), (xla, xla_buffer) = results
+    for name, value in plain.items():
+        np.testing.assert_allclose(xla[name], value, rtol=2e-3, atol=1e-5)
+    # Bytes may round across a boundary.
+    np.testing.assert_allclose(xla_buffer, plain_buffer, atol=1.01 / 256)
+
+
+def test_steps_per_execution_gives_the_same_weights():
+    runs = []
+    for steps in (1, 4):
+        model = compiled(steps_per_execution=steps)
+        fit(model, digits(64))
+        runs.append(model.get_weights())
+    assert_equal(*runs)
+
+
+def test_validation_and_evaluate_use_the_averages_and_change_nothing():
+    model = compiled()
+    history = model.fit(
+        digits(8), batch_size=8, validation_data=digits(8, seed=1), verbose=0
+    ).history
+    assert {"val_energy_gap", "val_nt_xent", "val_energy_loss"} <= set(history)
+    before = values(model.weights)
+    result = model.evaluate(digits(8, seed=1), verbose=0, return_dict=True)
+    energies = model.predict(digits(8, seed=1), verbose=0)
+    np.testing.assert_allclose(result["energy_positive"], energies.mean(), 1e-4)
+    assert_equal(values(model.weights), before)
+
+
+# === Devices ===
+
+
+class SameOnEveryReplica(CLEL):
+    """Draws the same numbers on every replica."""
+
+    def _step_keys(self):
+        keys = super()._step_keys()
+        return keys._replace(
+            **{name: tf.constant(7, tf.uint64) for name in keys._fields}
+        )
+
+
+def test_two_replicas_with_equal_halves_make_the_step_of_one():
+    # Chains reborn at every draw are the same on both replicas, so the mean of
+    # their gradients is the gradient of one.
+    config = tiny_config(replay_buffer={"reinitialize_probability": 1.0})
+    images = digits(8)
+
+    def make():
+        model = SameOnEveryReplica.from_config(
+            presets.build(config).get_config()
+        )
+        model.compile(
+            energy_optimizer=keras.optimizers.SGD(0.1),
+            encoder_optimizer=keras.optimizers.SGD(0.1),
+        )
+        return model
+
+    one = make()
+    fit(one, images)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        two = make()
+    batch = tf.data.Dataset.from_tensors(np.concatenate([images, images]))
+    two.fit(batch, verbose=0)
+    weights = zip(
+        one.energy_network.get_weights() + one.encoder.get_weights(),
+        two.energy_network.get_weights() + two.encoder.get_weights(),
+    )
+    for a, b in weights:
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_replicas_have_chains_of_their_own():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        model = compiled()
+    start = model.replay_buffer.images
+    batches = tf.data.Dataset.from_tensors(digits(16)).repeat(6)
+    history = model.fit(batches, verbose=0).history
+    assert np.isfinite(history["energy_loss"]).all()
+    images = model.replay_buffer.images
+    assert images.shape == (32, 8, 8, 1)
+    first, second = np.split(images, 2)
+    assert (first != start[:16]).any() and (second != start[16:]).any()
+    assert np.abs(first - second).mean() > 0.05
+    for replica in model.energy_network.trainable_variables[0].value.values:
+        np.testing.assert_array_equal(
+            replica.numpy(), model.energy_network.get_weights()[0]
+        )
+
+
+# === Inference ===
+
+
+def test_predict_gives_the_averaged_networks_marginal_energies():
+    model = tiny_model()
+    images = digits(4)
+    features, _ = model.ema_energy_network((images + np.float32(0.5)) / 17)
+    expected = 0.5 * np.sum(features.numpy() ** 2, axis=1)
+    energies = model.predict(images, verbose=0)
+    np.testing.assert_allclose(energies, expected, rtol=1e-5)
+    np.testing.assert_allclose(model(images), expected, rtol=1e-5)
+
+
+def test_latents_are_unit_vectors_and_score_is_the_joint_energy():
+    model = tiny_model(model={"beta": 0.3})
+    images = digits(5)
+    latents = model.latents(images, batch_size=2)
+    np.testing.assert_allclose(np.linalg.norm(latents, axis=1), 1, rtol=1e-5)
+    features, projected = model.ema_energy_network(
+        (images + np.float32(0.5)) / 17
+    )
+    projected = projected.numpy()
+    projected /= np.linalg.norm(projected, axis=1, keepdims=True)
+    expected = 0.5 * np.sum(features.numpy() ** 2, axis=1)
+    expected -= 0.3 * np.sum(projected * latents, axis=1)
+    np.testing.assert_allclose(model.score(images), expected, rtol=1e-4)
+
+
+def test_sample_is_a_function_of_the_row_and_the_seed():
+    model = tiny_model()
+    images = model.sample(5, seed=3)
+    assert images.shape == (5, 8, 8, 1) and images.dtype == np.float32
+    assert images.min() >= 0 and images.max() <= 1
+    np.testing.assert_array_equal(model.sample(5, seed=3), images)
+    np.testing.assert_allclose(
+        model.sample(7, seed=3, batch_size=2)[:5], images, atol=1e-5
+    )
+    assert np.abs(model.sample(5, seed=4) - images).mean() > 0.05
+
+
+def test_sample_continues_from_images():
+    model = tiny_model()
+    start = digits(3)
+    same = model.sample(3, initial=start, num_steps=0)
+    np.testing.assert_allclose(same, (start + np.float32(0.5)) / 17, rtol=1e-6)
+    moved = model.sample(3, initial=same, num_steps=2)
+    assert 0 < np.abs(moved - same).max() < 0.1
+
+
+def test_sample_takes_any_energy():
+    model = tiny_model()
+    model.sampler = SGLD(step_size=0.05, noise_scale=0.0)
+
+    def towards_a_quarter(x):
+        return tf.reduce_sum((x - 0.25) ** 2, axis=(1, 2, 3))
+
+    images = model.sample(2, energy=towards_a_quarter, num_steps=200)
+    np.testing.assert_allclose(images, 0.25, atol=1e-5)
+
+
+def test_conditional_samples_align_with_their_latents():
+    model = tiny_model(model={"beta": 10.0})
+    model.sampler = SGLD(step_size=1.0, noise_scale=0.001)
+    rng = np.random.default_rng(0)
+    latents = rng.normal(size=(6, 8)).astype("float32")
+    latents /= np.linalg.norm(latents, axis=1, keepdims=True)
+
+    def cosines(images):
+        projected = model.ema_energy_network(images)[1].numpy()
+        projected /= np.linalg.norm(projected, axis=1, keepdims=True)
+        return np.sum(projected * latents, axis=1)
+
+    free = cosines(model.sample(6, num_steps=60))
+    guided = cosines(model.sample(6, latents=latents, num_steps=60))
+    assert (guided > free).all()
+
+
+def test_sampling_leaves_every_variable_alone():
+    model = tiny_model()
+    before = values(model.weights)
+    model.sample(2, latents=np.ones(8))
+    model.latents(digits(2))
+    model.score(digits(2))
+    assert_equal(values(model.weights), before)
+
+
+# === Saving ===
+
+
+def test_a_saved_model_continues_training_exactly(tmp_path):
+    model = compiled()
+    fit(model, digits())
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_equal(values(loaded.weights), values(model.weights))
+    assert loaded.optimizer.iterations.numpy() == 2
+    assert loaded.recipe == model.recipe
+    assert fit(model, digits(), 2) == fit(loaded, digits(), 2)
+    assert_equal(values(loaded.weights), values(model.weights))
+
+
+def test_a_preset_directory_holds_the_averages_and_no_training_state(tmp_path):
+    model = compiled()
+    fit(model, digits())
+    model.save_to_preset(tmp_path / "mine")
+    loaded = CLEL.from_preset(tmp_path / "mine")
+    np.testing.assert_array_equal(loaded.sample(2), model.sample(2))
+    np.testing.assert_array_equal(
+        loaded.latents(digits(2)), model.latents(digits(2))
+    )
+    assert int(loaded.step.numpy()) == 0
+    loaded.compile()
+    fit(loaded, digits(8))
+
+
+# === Bad input ===
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"model": {"beta": -1.0}}, "beta"),
+        ({"model": {"temperature": 0.0}}, "temperature"),
+        ({"model": {"ema_decay": 2.0}}, "ema_decay"),
+        ({"encoder": {"latent_dim": 9}}, "latent dimension"),
+        ({"encoder": {"image_shape": [8, 8, 3]}}, "image shape"),
+    ],
+)
+def test_bad_arguments_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        tiny_model(**changes)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"n": 0}, "positive int"),
+        ({"n": 2, "num_steps": -1}, "num_steps"),
+        ({"n": 2, "latents": np.zeros((2, 8))}, "zero"),
+        ({"n": 2, "latents": np.ones((3, 8))}, r"\(2, 8\)"),
+        ({"n": 2, "initial": np.zeros((2, 4, 4, 1))}, r"\(2, 8, 8, 1\)"),
+        ({"n": 1, "initial": np.full((1, 8, 8, 1), 2.0)}, r"\[0, 1\]"),
+        ({"n": 1, "latents": np.ones(8), "energy": len}, "both"),
+    ],
+)
+def test_bad_sample_requests_are_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        tiny_model().sample(**arguments)
+
+
+def test_a_batch_larger_than_the_buffer_is_refused():
+    with pytest.raises(ValueError, match="at most 32 chains"):
+        fit(compiled(), digits(64), batch_size=64)
+
+
+def test_images_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"\(n, 8, 8, 1\)"):
+        tiny_model().latents(np.zeros((2, 9, 8, 1), "uint8"))

@@ -1,0 +1,108 @@
+import json
+
+import numpy as np
+import pytest
+
+from clel_tf import presets
+from clel_tf.models import CLEL
+
+TINY = {"widths": [3, 4], "depths": [1, 1], "head_width": 4, "latent_dim": 3}
+
+
+def build(seed=0):
+    config = presets.get("digits")
+    config["energy_network"].update(TINY, feature_dim=3)
+    config["encoder"].update(TINY)
+    config["replay_buffer"]["capacity"] = 8
+    config["sampler"]["step_size"] = 2.0
+    return presets.build(config, seed)
+
+
+@pytest.fixture(scope="module")
+def model():
+    # As after training: averages apart from the live weights, and statistics.
+    model, rng = build(), np.random.default_rng(0)
+    for network in (model.ema_energy_network, model.ema_encoder):
+        for variable in network.variables:
+            change = rng.uniform(0.1, 0.3, variable.shape)
+            if variable.name != "normalized_kernel":
+                variable.assign_add(change)
+    for layer in model.ema_energy_network.spectral_layers:
+        layer.refresh(iterations=5)
+    return model
+
+
+def images(count=3):
+    rng = np.random.default_rng(1)
+    return rng.integers(0, 17, (count, 8, 8, 1), "uint8")
+
+
+def test_a_saved_preset_is_the_model(model, tmp_path):
+    path = tmp_path / "presets" / "mine"
+    model.save_to_preset(path)
+    loaded = CLEL.from_preset(str(path))
+    assert loaded.get_config() == model.get_config()
+    np.testing.assert_array_equal(
+        loaded.predict(images(), verbose=0), model.predict(images(), verbose=0)
+    )
+    np.testing.assert_array_equal(
+        loaded.latents(images()), model.latents(images())
+    )
+    np.testing.assert_array_equal(
+        loaded.sample(2, num_steps=2), model.sample(2, num_steps=2)
+    )
+    # What is loaded is not what an untrained model gives.
+    fresh = build().predict(images(), verbose=0)
+    assert np.all(model.predict(images(), verbose=0) != fresh)
+
+
+def test_a_loaded_model_continues_from_the_averages(model, tmp_path):
+    model.save_to_preset(tmp_path / "mine")
+    loaded = CLEL.from_preset(tmp_path / "mine")
+    for name in ("energy_network", "encoder"):
+        live = getattr(loaded, name).get_weights()
+        averaged = getattr(loaded, f"ema_{name}").get_weights()
+        for a, b in zip(live, averaged, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_preset_is_json_and_weights_only(model, tmp_path):
+    model.save_to_preset(tmp_path / "mine")
+    names = sorted(p.name for p in (tmp_path / "mine").iterdir())
+    assert names == [
+        "config.json",
+        "encoder.weights.h5",
+        "energy_network.weights.h5",
+    ]
+    config = json.loads((tmp_path / "mine" / "config.json").read_text())
+    assert config["sampler"]["config"]["step_size"] == 2.0
+    assert config["levels"] == 17
+
+
+def test_refuses_an_existing_directory(model, tmp_path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(FileExistsError, match="Expected a new directory"):
+        model.save_to_preset(tmp_path / "mine")
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+    assert not list((tmp_path / "mine").iterdir())
+
+
+def test_a_name_gives_an_untrained_model_of_the_seed():
+    models = [CLEL.from_preset("digits", seed=s) for s in (1, 2)]
+    kernels = [m.energy_network.get_weights()[0] for m in models]
+    assert models[0].seed == 1 and models[0].recipe["batch_size"] == 64
+    assert np.any(kernels[0] != kernels[1])
+
+
+@pytest.mark.parametrize("preset", ["digit", "missing/directory"])
+def test_refuses_what_is_neither_a_name_nor_a_preset(preset, tmp_path):
+    for path in (preset, tmp_path):
+        with pytest.raises(ValueError, match="digits.*config.json; received"):
+            CLEL.from_preset(path)
+
+
+def test_refuses_a_preset_without_its_weights(model, tmp_path):
+    model.save_to_preset(tmp_path / "mine")
+    (tmp_path / "mine" / "encoder.weights.h5").unlink()
+    with pytest.raises((ValueError, OSError), match="encoder.weights.h5"):
+        CLEL.from_preset(tmp_path / "mine")

@@ -1,0 +1,237 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from clel_tf import random
+from clel_tf.layers import SpectralConv2D
+from clel_tf.samplers import langevin
+
+STEPS = {"step_size": 0.01, "noise_scale": 0.02}
+
+
+def quadratic(stiffness):
+    def energy(x):
+        return 0.5 * stiffness * tf.reduce_sum((x - 0.5) ** 2, axis=(1, 2, 3))
+
+    return energy
+
+
+def keys_of(rows, seed=0):
+    return random.fold_in(random.as_key(seed), tf.range(rows))
+
+
+def start(rows, shape=(4, 4, 1), seed=1):
+    return random.uniform(keys_of(rows, seed), shape)
+
+
+def run_compiled(samples, keys, steps, **kwargs):
+    chain = tf.function(lambda x, k, n: run(x, k, n, **kwargs)[0].samples)
+    return chain(samples, keys, tf.constant(steps)).numpy().astype("float64")
+
+
+def run(samples, keys, steps, stiffness=20.0, **kwargs):
+    state = langevin.init(samples)
+    options = {**STEPS, **kwargs}
+    return langevin.run_chain(
+        state, quadratic(stiffness), keys, steps, **options
+    )
+
+
+# The chain x <- x - a (x - 1/2) + noise n, a = step_size * stiffness, is an
+# autoregression: its variance solves v = (1 - a)^2 v + noise^2, without error
+# in the step size.
+@pytest.mark.parametrize("step_size", [0.002, 0.02, 0.07])
+def test_stationary_distribution_is_exactly_that_of_the_autoregression(
+    step_size,
+):
+    stiffness, noise, rows = 20.0, 0.01, 400
+    a = step_size * stiffness
+    steps = int(np.ceil(np.log(1e-4) / np.log(abs(1 - a))))
+    x = run_compiled(
+        tf.fill((rows, 5, 4, 1), 0.55),
+        keys_of(rows),
+        steps,
+        step_size=step_size,
+        noise_scale=noise,
+    )
+    variance = noise**2 / (1 - (1 - a) ** 2)
+    assert abs(x.mean() - 0.5) < 4 * (variance / x.size) ** 0.5
+    error = 4 * variance * (2 / x.size) ** 0.5
+    assert x.var() == pytest.approx(variance, abs=error)
+    # The pixels are independent of each other, within and across rows.
+    n = (x.reshape(rows, 20) - 0.5) / variance**0.5
+    assert abs(np.mean(n[1:] * n[:-1])) < 4 / n.size**0.5
+    assert abs(np.mean(n[:, 1:] * n[:, :-1])) < 4 / n.size**0.5
+
+
+def test_small_steps_sample_at_the_documented_temperature():
+    # p(x) ~ exp(-E / T), E = k (x - 1/2)^2 / 2: a variance of T / k.
+    step_size, noise, stiffness = 0.002, 0.01, 20.0
+    temperature = noise**2 / (2 * step_size)
+    x = run_compiled(
+        tf.fill((300, 5, 4, 1), 0.5),
+        keys_of(300),
+        120,
+        step_size=step_size,
+        noise_scale=noise,
+    )
+    assert x.var() == pytest.approx(temperature / stiffness, rel=0.1)
+
+
+def test_one_step_by_hand():
+    samples, keys = start(3), keys_of(3)
+    state, info = run(samples, keys, 1)
+    noise = random.normal(random.fold_in(keys, 0), (4, 4, 1)).numpy()
+    x = samples.numpy().astype("float64")
+    gradient = 20.0 * (x - 0.5)
+    moved = np.clip(x - 0.01 * gradient + 0.02 * noise, 0.0, 1.0)
+    np.testing.assert_allclose(state.samples, moved, atol=1e-6)
+    assert int(state.step) == 1
+    per_row = {
+        "energy": 10.0 * ((x - 0.5) ** 2).sum(axis=(1, 2, 3)),
+        "gradient_norm": np.sqrt((gradient**2).sum(axis=(1, 2, 3))),
+        "displacement": np.sqrt(((moved - x) ** 2).mean(axis=(1, 2, 3))),
+    }
+    for name, expected in per_row.items():
+        received = getattr(info, name)
+        assert received.dtype == tf.float32
+        np.testing.assert_allclose(received, expected, rtol=1e-4)
+
+
+def test_samples_stay_in_the_unit_interval():
+    state, _ = run(start(4), keys_of(4), 5, noise_scale=1.0)
+    x = state.samples.numpy()
+    assert x.min() == 0.0 and x.max() == 1.0
+    assert np.mean((x == 0.0) | (x == 1.0)) > 0.2
+
+
+def test_gradient_clip_bounds_each_pixels_drift():
+    samples = tf.reshape(tf.constant([0.1, 0.499, 0.501, 0.9]), (1, 2, 2, 1))
+    options = {"step_size": 0.5, "noise_scale": 0.0, "stiffness": 100.0}
+    state, info = run(samples, keys_of(1), 1, gradient_clip=0.2, **options)
+    moved = [0.2, 0.549, 0.451, 0.8]  # gradients -40, -0.1, 0.1, 40
+    np.testing.assert_allclose(np.ravel(state.samples), moved, atol=1e-5)
+    # What the information tells is the gradient itself.
+    assert float(info.gradient_norm[0]) == pytest.approx(40 * 2**0.5, rel=1e-4)
+    unclipped, _ = run(samples, keys_of(1), 1, **options)
+    moved = [1.0, 0.549, 0.451, 0.0]
+    np.testing.assert_allclose(np.ravel(unclipped.samples), moved, atol=1e-5)
+
+
+def test_noise_may_differ_between_rows():
+    noise = tf.reshape(tf.constant([0.0, 0.01]), (2, 1, 1, 1))
+    samples = tf.fill((2, 8, 8, 1), 0.5)
+    state, _ = run(samples, keys_of(2), 3, noise_scale=noise)
+    still, moving = state.samples.numpy()
+    assert np.all(still == 0.5)
+    assert moving.std() > 0.01
+
+
+def test_a_chain_in_two_parts_is_the_chain():
+    samples, keys = start(6), keys_of(6)
+    whole, whole_info = run(samples, keys, 12)
+    part, _ = run(samples, keys, 5)
+    assert int(part.step) == 5
+    rest, rest_info = langevin.run_chain(
+        part, quadratic(20.0), keys, 7, **STEPS
+    )
+    assert int(rest.step) == 12
+    np.testing.assert_array_equal(whole.samples, rest.samples)
+    for a, b in zip(whole_info, rest_info, strict=True):
+        np.testing.assert_array_equal(a, b)
+    # The state tells the parts from two chains of the same noise.
+    again, _ = run(part.samples, keys, 7)
+    assert np.abs(again.samples - rest.samples).max() > 0.01
+
+
+def test_a_row_alone_is_the_row_in_a_batch():
+    samples, keys = start(6), keys_of(6)
+    batch, batch_info = run(samples, keys, 20)
+    alone, alone_info = run(samples[4:5], keys[4:5], 20)
+    np.testing.assert_allclose(alone.samples[0], batch.samples[4], atol=1e-6)
+    for a, b in zip(alone_info, batch_info, strict=True):
+        np.testing.assert_allclose(a[0], b[4], rtol=1e-5)
+
+
+def test_no_steps():
+    samples = start(2)
+    state, info = run(samples, keys_of(2), 0)
+    np.testing.assert_array_equal(state.samples, samples)
+    assert all(np.all(x == np.zeros(2)) for x in info)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_compiled_chains_agree_and_numbers_of_steps_do_not_retrace(jit_compile):
+    traces = []
+
+    def energy(x):
+        traces.append(x.shape)
+        return quadratic(20.0)(x)
+
+    @tf.function(jit_compile=jit_compile)
+    def chain(samples, keys, steps):
+        state = langevin.init(samples)
+        return langevin.run_chain(state, energy, keys, steps, **STEPS)
+
+    samples, keys = start(3), keys_of(3)
+    for steps in (1, 25):
+        state, info = chain(samples, keys, tf.constant(steps))
+        expected, expected_info = run(samples, keys, steps)
+        assert int(state.step) == steps
+        np.testing.assert_allclose(state.samples, expected.samples, atol=1e-5)
+        for a, b in zip(info, expected_info, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    assert chain.experimental_get_tracing_count() == 1
+    assert traces == [(3, 4, 4, 1)]
+
+
+def nodes_of_chain(steps):
+    @tf.function(input_signature=[tf.TensorSpec((None, 4, 4, 1))])
+    def chain(samples):
+        return run(samples, keys_of(2), steps)[0].samples
+
+    graph = chain.get_concrete_function().graph.as_graph_def()
+    inner = [n for f in graph.library.function for n in f.node_def]
+    return [node.op for node in [*graph.node, *inner]]
+
+
+def test_the_graph_is_one_loop_whatever_the_number_of_steps():
+    few, many = nodes_of_chain(2), nodes_of_chain(500)
+    loops = [op for op in many if op in ("While", "StatelessWhile")]
+    assert len(loops) == 1
+    assert sorted(few) == sorted(many)
+    # Nothing is kept from step to step for a gradient.
+    assert not [op for op in many if op.startswith("TensorList")]
+
+
+def test_no_gradient_flows_through_a_chain_or_into_weights():
+    weight, samples = tf.Variable(20.0), start(2)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(samples)
+        state, _ = langevin.run_chain(
+            langevin.init(samples),
+            lambda x: quadratic(weight)(x),
+            keys_of(2),
+            3,
+            **STEPS,
+        )
+        loss = tf.reduce_sum(state.samples)
+    assert tape.gradient(loss, [weight, samples]) == [None, None]
+
+
+def test_a_networks_weights_and_cache_are_unchanged():
+    layer = SpectralConv2D(3, seed=0)
+
+    def energy(x):
+        return tf.reduce_sum(
+            tf.square(layer(x, training=False)), axis=(1, 2, 3)
+        )
+
+    layer.build((None, 4, 4, 1))
+    before = [v.numpy().copy() for v in layer.variables]
+    state, _ = langevin.run_chain(
+        langevin.init(start(2)), energy, keys_of(2), 5, **STEPS
+    )
+    assert np.abs(state.samples - start(2)).max() > 0.01
+    for old, new in zip(before, layer.variables, strict=True):
+        np.testing.assert_array_equal(old, new)
