@@ -116,10 +116,14 @@ def build(config, seed=0):
         `CLEL`.
 
     Raises:
-        ValueError: if a part lacks, or does not know, an argument.
+        ValueError: if a part is unknown, or lacks, does not know or refuses an
+            argument.
     """
     from clel_tf.models.clel import CLEL
 
+    for name in config:
+        if name not in (*_PARTS, "data", "model", "recipe"):
+            raise ValueError(f"Expected parts of a recipe; received: {name!r}.")
     seeded = {
         "energy_network": seed,
         "encoder": seed + 1,
@@ -139,5 +143,5 @@ def build(config, seed=0):
 def _call(name, part, options):
     try:
         return part(**options)
-    except TypeError as error:
-        raise ValueError(f"Recipe part {name!r}: {error}.") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Recipe part {name!r}: {error}") from error

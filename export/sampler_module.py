@@ -35,10 +35,11 @@ class SamplerModule:
 
     def __init__(self, model, num_steps=None, jit_compile=False):
         steps = model.sampler.sample_steps if num_steps is None else num_steps
-        if not isinstance(steps, int) or steps < 1:
+        # More would wrap around in the graph's int32, without a word.
+        if not isinstance(steps, int) or not 1 <= steps < 2**31:
             raise ValueError(
-                "Expected `num_steps` to be an int of at least 1; received: "
-                f"{num_steps!r}."
+                "Expected `num_steps` to be an int from 1 to 2**31 - 1; "
+                f"received: {steps!r}."
             )
         if not isinstance(jit_compile, bool):
             raise ValueError(

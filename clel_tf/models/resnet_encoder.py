@@ -30,6 +30,7 @@ class ResNetEncoder(keras.Model):
         seed: int or None. Seed of the initial weights.
         dtype: Keras dtype policy of all sublayers. Images are normalised, and
             the embedding given, in float32 under any policy.
+        name: str or None. The model's name.
 
     Call arguments:
         images: float32 tensor of shape `(batch, *image_shape)`, in [0, 1].
@@ -62,7 +63,7 @@ class ResNetEncoder(keras.Model):
         std=0.5,
         seed=None,
         dtype=None,
-        **kwargs,
+        name=None,
     ):
         image_shape = check_image_shape(image_shape, 2 ** (len(widths) - 1))
         check_stages(widths, depths)
@@ -80,7 +81,7 @@ class ResNetEncoder(keras.Model):
         x = self._dense(x, head_width, use_bias=False)
         x = self._relu(self._norm(x))
         embedding = self._dense(x, latent_dim, dtype="float32")
-        super().__init__(inputs=images, outputs=embedding, **kwargs)
+        super().__init__(inputs=images, outputs=embedding, name=name)
 
         self.config = {
             "image_shape": list(image_shape),
