@@ -5,9 +5,6 @@ BIN = .venv/bin
 INSTALLED = .venv/.installed
 RUN = runs/digits
 
-# TensorFlow's start-up messages, which ask nothing of the reader.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
-
 .PHONY: demo test test-all lint figures
 
 demo: $(INSTALLED)

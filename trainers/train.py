@@ -13,7 +13,9 @@ from clel_tf.trainers import cli
 _PRESET = flags.DEFINE_string(
     "preset", "digits", "Name of a preset, or path of a JSON recipe."
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Directory of the run. Required.", required=True
+)
 _DATA = flags.DEFINE_string(
     "data",
     None,
@@ -36,7 +38,6 @@ _SAMPLE_EVERY = flags.DEFINE_integer(
 _CHECKPOINT_EVERY = flags.DEFINE_integer(
     "checkpoint_every", 200, "Steps between two checkpoints.", lower_bound=1
 )
-flags.mark_flag_as_required("workdir")
 
 
 def main(_):
