@@ -19,7 +19,7 @@ demo: $(INSTALLED)
 	@echo "Curves     $(BIN)/tensorboard --logdir=$(RUN)"
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest

@@ -44,15 +44,15 @@ _PRESETS = {
             "latent_dim": 64,
         },
         "sampler": {
-            "step_size": 10.0,
-            "noise_scale": 0.005,
-            "num_steps": 30,
-            "sample_steps": 600,
+            "step_size": 20.0,
+            "noise_scale": 0.0071,
+            "num_steps": 20,
+            "sample_steps": 200,
         },
         "replay_buffer": {
-            "capacity": 256,
+            "capacity": 2048,
             "reinitialize_probability": 0.0,
-            "max_age": 600,
+            "max_age": 200,
         },
         "augmentation": {
             "crop_scale": [0.6, 1.0],
@@ -78,10 +78,10 @@ _PRESETS = {
             "levels": 17,
         },
         "recipe": {
-            "steps": 1000,
+            "steps": 1400,
             "batch_size": 64,
             "energy_optimizer": {
-                "learning_rate": 3e-4,
+                "learning_rate": 1e-3,
                 "warmup_steps": 50,
                 "final_fraction": 0.0,
             },

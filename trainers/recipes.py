@@ -106,7 +106,8 @@ def complete(recipe, data):
         options = recipe.setdefault(part, {})
         options.setdefault("image_shape", list(data.image_shape))
         options.setdefault("mean", data.mean)
-        options.setdefault("std", data.std)
+        # A channel that never varies has no scale to divide by.
+        options.setdefault("std", tuple(s or 1.0 for s in data.std))
         if tuple(options["image_shape"]) != tuple(data.image_shape):
             raise ValueError(
                 f"The recipe's {part} expects images of shape "

@@ -1,0 +1,28 @@
+import pathlib
+import re
+
+from clel_tf.export import export_sampler
+
+README = pathlib.Path(__file__).parent.parent / "README.md"
+
+
+def test_the_readmes_python_runs(tmp_path, monkeypatch):
+    train, serve = re.findall(
+        r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL
+    )
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(train, "README.md", "exec"), names)
+    assert names["images"].shape == (16, 8, 8, 1)
+    assert names["similar"].shape == (4, 8, 8, 1)
+    assert names["energies"].shape == names["scores"].shape == (4,)
+    assert pathlib.Path("digits.keras").is_file()
+
+    export_sampler(names["model"], "runs/digits/serving/digits", num_steps=2)
+    names = {}
+    exec(compile(serve, "README.md", "exec"), names)
+    assert names["images"].shape == (3, 8, 8, 1)
+
+
+def test_the_readme_has_no_gaps():
+    assert "@@" not in README.read_text()
