@@ -50,7 +50,7 @@ _PRESETS = {
             "sample_steps": 200,
         },
         "replay_buffer": {
-            "capacity": 2048,
+            "capacity": 1024,
             "reinitialize_probability": 0.0,
             "max_age": 200,
         },
@@ -68,7 +68,7 @@ _PRESETS = {
             "flip_probability": 0.0,
         },
         "model": {
-            "chain_augmentation_probability": 0.1,
+            "chain_augmentation_probability": 0.0,
             "alpha": 1.0,
             "beta": 0.001,
             "temperature": 0.2,

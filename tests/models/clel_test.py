@@ -15,6 +15,7 @@ def tiny_config(**changes):
     config["encoder"].update(small, latent_dim=8)
     config["sampler"].update(num_steps=3, sample_steps=5)
     config["replay_buffer"]["capacity"] = 32
+    config["model"]["chain_augmentation_probability"] = 0.5
     config["recipe"].update(steps=20, batch_size=8)
     for name, values in changes.items():
         config[name].update(values)
