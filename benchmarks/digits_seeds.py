@@ -31,7 +31,6 @@ COLUMNS = {
     "precision ": lambda s: _reference(s, "precision"),
     "coverage ": lambda s: _reference(s, "coverage"),
     "NaN steps": lambda s: str(s["nan_steps"]),
-    "seconds": lambda s: f"{s['train_seconds']:.0f}",
 }
 
 

@@ -47,7 +47,7 @@ _PRESETS = {
             "step_size": 20.0,
             "noise_scale": 0.0071,
             "num_steps": 20,
-            "sample_steps": 200,
+            "sample_steps": 140,
         },
         "replay_buffer": {
             "capacity": 1024,
@@ -78,7 +78,7 @@ _PRESETS = {
             "levels": 17,
         },
         "recipe": {
-            "steps": 1400,
+            "steps": 1200,
             "batch_size": 64,
             "energy_optimizer": {
                 "learning_rate": 1e-3,
