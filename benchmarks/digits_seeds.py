@@ -1,4 +1,4 @@
-"""Trains the digits preset with five seeds and writes every committed figure.
+"""Trains the digits preset with five seeds; writes their table and a picture.
 
   python benchmarks/digits_seeds.py
 
@@ -18,6 +18,7 @@ SEEDS = range(5)
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RUNS = ROOT / "runs" / "seeds"
 RESULTS = ROOT / "benchmarks" / "results"
+PICTURE = ROOT / "docs" / "images" / "digits_samples.png"
 COLUMNS = {
     "seed": lambda s: str(s["seed"]),
     "Fréchet": lambda s: f"{s['frechet_distance']:.2f}",
@@ -36,16 +37,14 @@ COLUMNS = {
 
 def main():
     summaries = [_train(seed) for seed in SEEDS]
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(exist_ok=True)
     record = {"machine": platform.platform(), "runs": summaries}
     path = RESULTS / "digits_seeds.json"
     path.write_text(json.dumps(record, indent=2) + "\n")
     table = _table(summaries)
     (RESULTS / "digits_seeds.md").write_text(table + "\n")
-    shutil.copy(
-        RUNS / "0" / "samples.png",
-        ROOT / "docs" / "images" / "digits_samples.png",
-    )
+    shutil.copy(RUNS / "0" / "samples.png", PICTURE)
     print(table)
 
 
