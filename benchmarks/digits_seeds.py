@@ -2,11 +2,13 @@
 
   python benchmarks/digits_seeds.py
 
-Runs go to runs/seeds/SEED and are continued or kept as they are if they exist.
+Runs go to runs/figures/RECIPE/SEED, RECIPE a hash of the recipe, and are
+continued or kept if they exist: remove them after a change of the code.
 Writes benchmarks/results/digits_seeds.json and .md, and
 docs/images/digits_samples.png.
 """
 
+import hashlib
 import json
 import pathlib
 import platform
@@ -14,9 +16,12 @@ import shutil
 import subprocess
 import sys
 
+from clel_tf import presets
+
 SEEDS = range(5)
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-RUNS = ROOT / "runs" / "seeds"
+RECIPE = json.dumps(presets.get("digits"), sort_keys=True).encode()
+RUNS = ROOT / "runs" / "figures" / hashlib.sha256(RECIPE).hexdigest()[:8]
 RESULTS = ROOT / "benchmarks" / "results"
 PICTURE = ROOT / "docs" / "images" / "digits_samples.png"
 COLUMNS = {
@@ -36,7 +41,7 @@ COLUMNS = {
 
 
 def main():
-    summaries = [_train(seed) for seed in SEEDS]
+    summaries = [train(seed) for seed in SEEDS]
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(exist_ok=True)
     record = {"machine": platform.platform(), "runs": summaries}
@@ -48,7 +53,8 @@ def main():
     print(table)
 
 
-def _train(seed):
+def train(seed):
+    """Trains a seed, or finds it trained, and returns its summary."""
     workdir = RUNS / str(seed)
     command = [sys.executable, "-m", "clel_tf.trainers.train"]
     command += ["--preset=digits", f"--workdir={workdir}", f"--seed={seed}"]

@@ -5,6 +5,7 @@ import json
 import pathlib
 
 from clel_tf import presets
+from clel_tf.models.optimizers import DEFAULTS
 
 
 def read(preset):
@@ -47,6 +48,19 @@ def check_parts(recipe, source):
     missing = {"data", "recipe"} - set(recipe)
     if missing:
         raise ValueError(f"{source} lacks: {', '.join(sorted(missing))}.")
+    for name, part in recipe.items():
+        if not isinstance(part, str if name == "data" else dict):
+            raise ValueError(
+                f"Expected part {name!r} of {source} to be "
+                f"{'a string' if name == 'data' else 'an object'}; received: "
+                f"{part!r}."
+            )
+    unknown = set(recipe["recipe"]) - set(DEFAULTS)
+    if unknown:
+        raise ValueError(
+            f"Expected part 'recipe' of {source} to hold "
+            f"{', '.join(DEFAULTS)}; received: {', '.join(sorted(unknown))}."
+        )
 
 
 def override(recipe, assignments):
@@ -75,7 +89,12 @@ def override(recipe, assignments):
             node = _child(node, parent, assignment)
         if not parents:
             _child(node, name, assignment)
+        if not isinstance(node, dict):
+            raise ValueError(
+                f"--set {assignment}: {'.'.join(parents)} has no parts."
+            )
         node[name] = _value(value)
+    check_parts(recipe, "--set")
     return recipe
 
 

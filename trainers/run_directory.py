@@ -1,5 +1,6 @@
 """What a run leaves on disk, and whether it may go on there."""
 
+import csv
 import json
 import pathlib
 
@@ -47,6 +48,11 @@ class RunDirectory:
 
     def read_summary(self):
         return _read(self._summary)
+
+    def train_seconds(self):
+        """Seconds of training so far, over all processes that had a part."""
+        with (self.path / "timing.csv").open(newline="") as file:
+            return sum(float(row["seconds"]) for row in csv.DictReader(file))
 
     def finish(self, summary):
         """Writes the summary: the last file of a run, and its mark."""

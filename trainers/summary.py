@@ -12,15 +12,14 @@ from clel_tf.metrics import DigitsEvaluator
 _NUM_SAMPLES = 1000  # every figure's n; Frechet distances depend on it
 
 
-def summarize(model, data, config, train_seconds, steps):
+def summarize(model, data, config, train_seconds):
     """Describes a run; judges its samples where the data are digits.
 
     Args:
         model: trained `CLEL`.
         data: `clel_tf.data.ImageData`.
         config: `TrainConfig`.
-        train_seconds: float. Duration of training in this process.
-        steps: int. Steps made in that time.
+        train_seconds: float. Duration of training.
 
     Returns:
         dict for JSON.
@@ -32,7 +31,7 @@ def summarize(model, data, config, train_seconds, steps):
         "steps": config.steps,
         "sample_steps": model.sampler.sample_steps,
         "train_seconds": round(train_seconds, 1),
-        "steps_per_second": round(steps / train_seconds, 3),
+        "steps_per_second": round(config.steps / train_seconds, 3),
         **_sample_figures(model, data, config.seed),
         "nan_steps": int(model.skipped_steps.numpy()),
         "versions": {

@@ -1,9 +1,7 @@
 """Trains a recipe in a run directory; what `clel-train` calls."""
 
-import contextlib
 import dataclasses
 import math
-import time
 
 import numpy as np
 import tensorflow as tf
@@ -74,9 +72,12 @@ def train(config, workdir):
         print(f"{workdir} holds this run, finished; nothing was changed.")
         return run.read_summary()
 
-    with _scope():
+    strategy = _strategy()
+    replicas = strategy.num_replicas_in_sync
+    with strategy.scope():
         model = clel_tf.presets.build(recipe, config.seed)
         model.compile(steps_per_execution=_steps_per_call(config))
+    model.replay_buffer.check_batch(-(-config.batch_size // replicas))
     run.create(dataclasses.asdict(config))
     checkpoints = callbacks.Checkpoints(
         run.path / "checkpoints", config.checkpoint_every
@@ -85,16 +86,14 @@ def train(config, workdir):
     if start:
         print(f"Continuing {workdir} from step {start}.")
 
-    seconds = time.perf_counter()
     _fit(model, data, config, run, checkpoints, start)
-    seconds = time.perf_counter() - seconds
-    return _finish(model, data, config, run, seconds, config.steps - start)
+    return _finish(model, data, config, run)
 
 
-def _scope():
+def _strategy():
     if len(tf.config.list_logical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy().scope()
-    return contextlib.nullcontext()
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
 
 
 def _steps_per_call(config):
@@ -117,7 +116,9 @@ def _fit(model, data, config, run, checkpoints, start):
         shuffle=False,
         verbose=0,
         callbacks=[
-            callbacks.MetricsLogger(run.path, config.batch_size),
+            callbacks.MetricsLogger(
+                run.path, config.batch_size, config.log_every
+            ),
             callbacks.SampleGrid(run.path / "samples", config.sample_every),
             checkpoints,
             callbacks.ProgressTable(config.steps, config.batch_size),
@@ -125,14 +126,14 @@ def _fit(model, data, config, run, checkpoints, start):
     )
 
 
-def _finish(model, data, config, run, seconds, steps):
+def _finish(model, data, config, run):
     print("Drawing fresh samples and judging them.", flush=True)
     save_grid(model.sample(64, seed=config.seed), run.path / "samples.png")
     if data.y_train is not None:
         _save_class_directions(model, data, run.path / "class_directions.npz")
     with files.new_file(run.path / "model.keras") as aside:
         model.save(aside)
-    summary = summarize(model, data, config, seconds, steps)
+    summary = summarize(model, data, config, run.train_seconds())
     run.finish(summary)
     return summary
 
@@ -154,6 +155,7 @@ def _save_class_directions(model, data, path):
 def report(summary, workdir):
     """Prints where a run's results are, its main figures, and what is next."""
     run = RunDirectory(workdir).path
+    serving = run / "serving" / run.name
     lines = [
         ("samples", run / "samples.png"),
         ("model", run / "model.keras"),
@@ -165,10 +167,7 @@ def report(summary, workdir):
     lines += [
         ("curves", f"tensorboard --logdir={run}"),
         ("draw more", f"clel-sample --workdir={run} --out=more.png"),
-        (
-            "serve",
-            f"clel-export --workdir={run} --export_dir={run}/serving/clel",
-        ),
+        ("serve", f"clel-export --workdir={run} --export_dir={serving}"),
     ]
     print()
     for name, value in lines:

@@ -6,7 +6,7 @@ from clel_tf import files
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves everything that training needs to continue, at regular steps.
+    """Saves all that training needs to continue, at regular steps and the end.
 
     A checkpoint is a `.weights.h5` file of the model: both networks and their
     averages, both optimizers, the replay buffer and the step. With data whose
@@ -31,13 +31,20 @@ class Checkpoints(keras.callbacks.Callback):
         self.keep = keep
 
     def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.step.numpy()) % self.every == 0:
+            self._save()
+
+    def on_train_end(self, logs=None):
+        if int(self.model.step.numpy()) % self.every:
+            self._save()
+
+    def _save(self):
         step = int(self.model.step.numpy())
-        if step % self.every == 0:
-            path = self.directory / f"step_{step:09}.weights.h5"
-            with files.new_file(path) as aside:
-                self.model.save_weights(aside)
-            for old in self._paths()[: -self.keep]:
-                old.unlink()
+        path = self.directory / f"step_{step:09}.weights.h5"
+        with files.new_file(path) as aside:
+            self.model.save_weights(aside)
+        for old in self._paths()[: -self.keep]:
+            old.unlink()
 
     def restore(self, model):
         """Loads the newest checkpoint into a compiled model, if there is one.

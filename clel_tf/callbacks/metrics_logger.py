@@ -5,19 +5,21 @@ import time
 import keras
 import tensorflow as tf
 
+from clel_tf import files
+
 
 class MetricsLogger(keras.callbacks.Callback):
     """Writes training's values to `metrics.csv`, `timing.csv` and TensorBoard.
 
     A row of `metrics.csv` holds one step's own values, not a running mean, and
-    depends on the run's seed alone; times are in `timing.csv`. With
-    `steps_per_execution=k` every k-th step is written. Both files are appended
-    to, after rows beyond the model's step have been cut: a run that continues
-    from a checkpoint leaves the file that an uninterrupted one would.
+    depends on the run's seed alone; times are in `timing.csv`. Both files are
+    appended to, after rows beyond the model's step have been cut: a run that
+    continues from a checkpoint leaves the file that an uninterrupted one would.
 
     Args:
         directory: str or path of an existing directory.
         batch_size: int. Images a step, for the images per second.
+        every: int. Steps between two rows; the last step has one too.
 
     Example:
 
@@ -25,10 +27,11 @@ class MetricsLogger(keras.callbacks.Callback):
     >>> logger = clel_tf.callbacks.MetricsLogger(tempfile.mkdtemp(), 64)
     """
 
-    def __init__(self, directory, batch_size):
+    def __init__(self, directory, batch_size, every=10):
         super().__init__()
         self.directory = pathlib.Path(directory)
         self.batch_size = batch_size
+        self.every = every
 
     def on_train_begin(self, logs=None):
         step = int(self.model.step.numpy())
@@ -40,9 +43,22 @@ class MetricsLogger(keras.callbacks.Callback):
             str(self.directory / "tensorboard")
         )
         self._previous = step, time.perf_counter()
+        self._seen = step, None
 
     def on_train_batch_end(self, batch, logs=None):
-        step, now = int(self.model.step.numpy()), time.perf_counter()
+        self._seen = int(self.model.step.numpy()), logs
+        if self._seen[0] % self.every == 0:
+            self._write(*self._seen)
+
+    def on_train_end(self, logs=None):
+        if self._seen[0] > self._previous[0]:
+            self._write(*self._seen)
+        self._metrics.close()
+        self._timing.close()
+        self._writer.close()
+
+    def _write(self, step, logs):
+        now = time.perf_counter()
         seconds = now - self._previous[1]
         rate = (step - self._previous[0]) * self.batch_size / seconds
         self._previous = step, now
@@ -54,28 +70,18 @@ class MetricsLogger(keras.callbacks.Callback):
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
 
-    def on_train_end(self, logs=None):
-        self._metrics.close()
-        self._timing.close()
-        self._writer.close()
-
 
 class _Table:
     """A CSV file with a header, cut at a step and then appended to."""
 
     def __init__(self, path, names, last_step):
-        rows = []
-        if path.exists():
-            with path.open(newline="") as file:
-                rows = [
-                    row
-                    for row in csv.DictReader(file)
-                    if int(row["step"]) <= last_step
-                ]
-        self._file = path.open("w", newline="")
+        rows = _rows_until(path, last_step) if path.exists() else []
+        with files.new_file(path) as aside, aside.open("w", newline="") as new:
+            writer = csv.DictWriter(new, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        self._file = path.open("a", newline="")
         self._writer = csv.DictWriter(self._file, names)
-        self._writer.writeheader()
-        self._writer.writerows(rows)
 
     def append(self, row):
         self._writer.writerow(row)
@@ -83,3 +89,13 @@ class _Table:
 
     def close(self):
         self._file.close()
+
+
+def _rows_until(path, last_step):
+    with path.open(newline="") as file:
+        return [
+            row
+            for row in csv.DictReader(file)
+            # A process that was killed may have left half a line.
+            if None not in row.values() and int(row["step"]) <= last_step
+        ]

@@ -19,7 +19,8 @@ from clel_tf.models.moving_average import update_moving_copy
 from clel_tf.samplers.replay_buffer import ReplayBuffer
 from clel_tf.samplers.sgld import SGLD
 
-METRICS = (
+# What a step is made of, in training and in validation ...
+TERMS = (
     "energy_positive",
     "energy_negative",
     "energy_gap",
@@ -27,6 +28,10 @@ METRICS = (
     "nt_xent",
     "energy_loss",
     "encoder_loss",
+)
+# ... and what training alone has.
+METRICS = (
+    *TERMS,
     "gradient_norm",
     "chain_gradient_norm",
     "chain_displacement",
@@ -131,7 +136,16 @@ class CLEL(JointEnergyModel):
         super().__init__(**kwargs)
         _check_networks(energy_network, encoder)
         _check_numbers(alpha=alpha, beta=beta, encoder_l2=encoder_l2)
-        _check_probability("ema_decay", ema_decay)
+        if not 0 <= ema_decay < 1:
+            raise ValueError(
+                "Expected `ema_decay` to be in [0, 1); received: "
+                f"{ema_decay!r}."
+            )
+        if levels not in range(2, 257):
+            raise ValueError(
+                "Expected `levels` to be an int in [2, 256]; received: "
+                f"{levels!r}."
+            )
         _check_probability(
             "chain_augmentation_probability", chain_augmentation_probability
         )
@@ -239,6 +253,7 @@ class CLEL(JointEnergyModel):
         norm = self._apply(tape, loss)
         healthy = self._healthy(loss, norm, chains.images)
         self._restore_unless(healthy, before)
+        self._synchronize_statistics()
         self.replay_buffer.write(chains, where=healthy)
         refresh_spectral(self.energy_network)
         self.update_moving_averages()
@@ -252,14 +267,14 @@ class CLEL(JointEnergyModel):
         )
 
     def _apply(self, tape, loss):
-        """Updates both networks; returns the norm of the gradients."""
+        """Updates both networks; returns the replica's gradient norm."""
         energy_weights = self.energy_network.trainable_variables
         encoder_weights = self.encoder.trainable_variables
         gradients = tape.gradient(loss, energy_weights + encoder_weights)
         count = len(energy_weights)
         self.optimizer.apply(gradients[:count], energy_weights)
         self.encoder_optimizer.apply(gradients[count:], encoder_weights)
-        return tf.linalg.global_norm(gradients)
+        return tf.linalg.global_norm(gradients) * _replicas()
 
     def negatives(self, keys, batch_size):
         """Draws chains from the buffer and moves them; no weight is touched.
@@ -368,9 +383,11 @@ class CLEL(JointEnergyModel):
             tf.concat(views, axis=0), latents[count:], self.temperature
         )
         similarity = losses.latent_alignment(latents[:count], targets)
-        return self._track(
+        self._track(
             self._terms(energies[:count], energies[count:], similarity, nt_xent)
         )
+        # Means so far: `evaluate` reports what its last batch returns.
+        return {t.name: t.result() for t in self._trackers[: len(TERMS)]}
 
     def _counter(self, name):
         return self.add_weight(
@@ -419,6 +436,14 @@ class CLEL(JointEnergyModel):
         # allowed in one; selecting costs a copy of the weights.
         for variable, old in zip(self._training_state(), before):
             variable.assign(tf.where(healthy, variable.value, old))
+
+    def _synchronize_statistics(self):
+        # Each replica's batch normalisation has followed its own batch; what
+        # is averaged, saved and used for inference has to be one.
+        if _replicas() > 1:
+            context = tf.distribute.get_replica_context()
+            for variable in self.encoder.non_trainable_variables:
+                variable.assign(context.all_reduce("MEAN", variable.value))
 
     def _track(self, terms, **values):
         values = {**terms, **values}

@@ -87,13 +87,14 @@ def refresh_spectral(network):
         layer.refresh()
 
 
-def check_images(images, image_shape, count=None):
+def check_images(images, image_shape, levels, count=None):
     """Returns images as an array, or raises what is wrong with them.
 
     Args:
-        images: array-like of shape `(n, *image_shape)`: uint8, or floating
-            with values in [0, 1].
+        images: array-like of shape `(n, *image_shape)`: uint8 below `levels`,
+            or floating with values in [0, 1].
         image_shape: tuple of ints.
+        levels: int. Number of values of a uint8 pixel.
         count: int or None. The expected `n`.
 
     Returns:
@@ -107,6 +108,11 @@ def check_images(images, image_shape, count=None):
             f"Expected images of shape ({expected}); received: {images.shape}."
         )
     if images.dtype == np.uint8:
+        if images.size and images.max() >= levels:
+            raise ValueError(
+                f"Expected uint8 images below {levels}, the model's `levels`; "
+                f"received: {images.max()}."
+            )
         return images
     if not np.issubdtype(images.dtype, np.floating):
         raise TypeError(

@@ -28,13 +28,14 @@ class JointEnergyModel(keras.Model):
         images = dequantize(images, self.levels)
         return half_square(network(images, training=training)[0])
 
-    def energy(self, images, latents=None, network=None):
+    def energy(self, images, latents=None, network=None, beta=None):
         """Energy of float images, marginal or joint with latents.
 
         Args:
             images: float32 tensor of shape `(n, height, width, channels)`.
             latents: None for `E(x)`, or unit vectors `(n, d)` for `E(x, z)`.
             network: energy network; defaults to the moving average.
+            beta: weight of the latents; defaults to the model's.
 
         Returns:
             float32 tensor of shape `(n,)`.
@@ -45,7 +46,7 @@ class JointEnergyModel(keras.Model):
         if latents is None:
             return energies
         cosines = tf.reduce_sum(unit(projected) * latents, axis=-1)
-        return energies - self.beta * cosines
+        return energies - (self.beta if beta is None else beta) * cosines
 
     def sample(
         self,
@@ -93,7 +94,7 @@ class JointEnergyModel(keras.Model):
             )
         latents = self._check_latents(latents, n)
         if initial is not None:
-            initial = check_images(initial, self.image_shape, n)
+            initial = check_images(initial, self.image_shape, self.levels, n)
             initial = dequantize(initial, self.levels)
         seeds = random.row_seeds(seed, n)
         batch_size = batch_size or min(n, 256)
@@ -105,6 +106,8 @@ class JointEnergyModel(keras.Model):
                 None if initial is None else initial[r],
                 None if latents is None else latents[r],
                 energy,
+                self.sampler,
+                self.beta,
             ).numpy()
             for r in rows
         ]
@@ -118,16 +121,17 @@ class JointEnergyModel(keras.Model):
         latents=None,
         energy=None,
         sampler=None,
+        beta=None,
     ):
         """The graph of `sample`: row seeds `(n,)` int64 to images `(n, ...)`.
 
         What an exported sampler serves; arguments are tensors as in `sample`,
-        and `sampler` an `SGLD` other than the model's own.
+        `sampler` an `SGLD` and `beta` a weight other than the model's own.
         """
         keys = random.as_key(seeds)
         if initial is None:
             initial = random.uniform(random.fold_in(keys, 0), self.image_shape)
-        energy = energy or (lambda x: self.energy(x, latents))
+        energy = energy or (lambda x: self.energy(x, latents, beta=beta))
         images, _ = (sampler or self.sampler).run(
             energy, initial, random.fold_in(keys, 1), num_steps
         )
@@ -157,19 +161,23 @@ class JointEnergyModel(keras.Model):
         Returns:
             float32 NumPy array `(n,)`; lower is more in-distribution.
         """
-        return self._batched(self._compiled_scores, images, batch_size)
+        return self._batched(
+            self._compiled_scores, images, batch_size, self.beta
+        )
 
     def _latents(self, images):
         return unit(self.ema_encoder(images, training=False))
 
-    def _scores(self, images):
-        return self.energy(images, self._latents(images))
+    def _scores(self, images, beta):
+        return self.energy(images, self._latents(images), beta=beta)
 
-    def _batched(self, fn, images, batch_size):
-        images = check_images(images, self.image_shape)
+    def _batched(self, fn, images, batch_size, *args):
+        images = check_images(images, self.image_shape, self.levels)
         chunks = [
-            fn(dequantize(images[i : i + batch_size], self.levels)).numpy()
-            for i in range(0, len(images), batch_size)
+            fn(dequantize(chunk, self.levels), *args).numpy()
+            for chunk in np.split(
+                images, range(batch_size, len(images), batch_size)
+            )
         ]
         return np.concatenate(chunks)
 

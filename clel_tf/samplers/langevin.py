@@ -138,7 +138,10 @@ def _energy_and_gradient(energy_fn, samples):
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(samples)
         energy = energy_fn(samples)
-    return energy, tape.gradient(energy, samples)
+    gradient = tape.gradient(energy, samples)
+    if gradient is None:
+        raise ValueError("Expected an energy that depends on the samples.")
+    return energy, gradient
 
 
 def _sum(values):

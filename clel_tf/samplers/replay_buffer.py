@@ -136,7 +136,7 @@ class ReplayBuffer(keras.layers.Layer):
         Returns:
             `Chains`. A restarted chain has age 0.
         """
-        self._check_batch(batch_size)
+        self.check_batch(batch_size)
         order = random.uniform(random.fold_in(key, 0), (self.shard_capacity,))
         indices = tf.math.top_k(order, batch_size).indices
         stored = tf.gather(self._images.value, indices)
@@ -247,7 +247,12 @@ class ReplayBuffer(keras.layers.Layer):
         uniform = tf.floor(uniform * 2.0**16) * 2.0**-16
         return (tf.cast(stored, tf.float32) + uniform) / 256.0
 
-    def _check_batch(self, batch_size):
+    def check_batch(self, batch_size):
+        """Raises if a replica cannot draw so many chains, where it is known.
+
+        Args:
+            batch_size: int or int32 scalar tensor.
+        """
         size = tf.get_static_value(batch_size)
         if size is not None and size > self.shard_capacity:
             raise ValueError(

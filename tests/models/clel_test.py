@@ -220,8 +220,9 @@ def test_validation_and_evaluate_use_the_averages_and_change_nothing(model):
     ).history
     assert {"val_energy_gap", "val_nt_xent", "val_energy_loss"} <= set(history)
     before = values(model.weights)
-    result = model.evaluate(digits(8, seed=1), verbose=0, return_dict=True)
-    energies = model.predict(digits(8, seed=1), verbose=0)
+    images = digits(16, seed=1)
+    result = model.evaluate(images, batch_size=8, verbose=0, return_dict=True)
+    energies = model.predict(images, verbose=0)
     np.testing.assert_allclose(result["energy_positive"], energies.mean(), 1e-4)
     assert_equal(values(model.weights), before)
 
@@ -283,10 +284,15 @@ def test_replicas_have_chains_of_their_own():
     first, second = np.split(images, 2)
     assert (first != start[:16]).any() and (second != start[16:]).any()
     assert np.abs(first - second).mean() > 0.05
-    for replica in model.energy_network.trainable_variables[0].value.values:
-        np.testing.assert_array_equal(
-            replica.numpy(), model.energy_network.get_weights()[0]
-        )
+    for part in (
+        model.energy_network,
+        model.encoder,
+        model.ema_energy_network,
+        model.ema_encoder,
+    ):
+        for variable in part.variables:
+            one, two = variable.value.values
+            np.testing.assert_array_equal(one.numpy(), two.numpy())
 
 
 # === Inference ===
@@ -347,6 +353,16 @@ def test_sample_takes_any_energy():
 
     images = model.sample(2, energy=towards_a_quarter, num_steps=200)
     np.testing.assert_allclose(images, 0.25, atol=1e-5)
+
+
+def test_a_new_sampler_or_beta_is_used_at_once():
+    model = tiny_model()
+    before = model.sample(2, latents=np.ones(8))
+    model.beta = 100.0
+    guided = model.sample(2, latents=np.ones(8))
+    assert np.abs(guided - before).max() > 1e-4
+    model.sampler = SGLD(noise_scale=0.5, sample_steps=1)
+    assert np.abs(model.sample(2) - before).max() > 0.5
 
 
 def test_conditional_samples_align_with_their_latents():
@@ -413,7 +429,8 @@ def test_a_preset_directory_holds_the_averages_and_no_training_state(tmp_path):
     [
         ({"model": {"beta": -1.0}}, "beta"),
         ({"model": {"temperature": 0.0}}, "temperature"),
-        ({"model": {"ema_decay": 2.0}}, "ema_decay"),
+        ({"model": {"ema_decay": 1.0}}, "ema_decay"),
+        ({"model": {"levels": 300}}, "levels"),
         ({"encoder": {"latent_dim": 9}}, "latent dimension"),
         ({"encoder": {"image_shape": [8, 8, 3]}}, "image shape"),
     ],
@@ -443,6 +460,11 @@ def test_bad_sample_requests_are_refused(arguments, words):
 def test_a_batch_larger_than_the_buffer_is_refused():
     with pytest.raises(ValueError, match="at most 32 chains"):
         fit(compiled(run_eagerly=True), digits(64), batch_size=64)
+
+
+def test_bytes_beyond_the_models_levels_are_refused():
+    with pytest.raises(ValueError, match="below 17"):
+        tiny_model().score(np.full((1, 8, 8, 1), 200, "uint8"))
 
 
 def test_images_of_another_shape_are_refused():
