@@ -34,8 +34,8 @@ COLUMNS = {
     "smallest class": lambda s: f"{min(s['class_histogram']):.1%}",
     "memorised": lambda s: f"{s['memorised']:.1%}",
     "buffer: Fréchet": lambda s: _reference(s, "frechet_distance"),
-    "precision ": lambda s: _reference(s, "precision"),
-    "coverage ": lambda s: _reference(s, "coverage"),
+    "buffer: precision": lambda s: _reference(s, "precision"),
+    "buffer: coverage": lambda s: _reference(s, "coverage"),
     "NaN steps": lambda s: str(s["nan_steps"]),
 }
 
