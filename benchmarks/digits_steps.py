@@ -53,7 +53,7 @@ def _plot(rows, max_age):
     for name, label in NAMES.items():
         axis = axes[0] if name == "frechet_distance" else axes[1]
         axis.plot(steps, [row[name] for row in rows], "o-", label=label)
-    axes[0].set_yscale("log")
+    axes[0].set_ylim(bottom=0)
     axes[1].set_ylim(0, 1)
     for axis in axes:
         axis.axvline(max_age, color="grey", linestyle=":", label="oldest chain")
