@@ -28,7 +28,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Every committed figure of the digits preset: trains five seeds (about half an
+# Every committed figure of the digits preset: trains six seeds (about half an
 # hour on two cores).
 figures: $(INSTALLED)
 	$(BIN)/python benchmarks/digits_seeds.py

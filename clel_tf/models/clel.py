@@ -136,24 +136,9 @@ class CLEL(JointEnergyModel):
         super().__init__(**kwargs)
         _check_networks(energy_network, encoder)
         _check_numbers(alpha=alpha, beta=beta, encoder_l2=encoder_l2)
-        if not 0 <= ema_decay < 1:
-            raise ValueError(
-                "Expected `ema_decay` to be in [0, 1); received: "
-                f"{ema_decay!r}."
-            )
-        if levels not in range(2, 257):
-            raise ValueError(
-                "Expected `levels` to be an int in [2, 256]; received: "
-                f"{levels!r}."
-            )
-        _check_probability(
-            "chain_augmentation_probability", chain_augmentation_probability
+        _check_ranges(
+            chain_augmentation_probability, temperature, ema_decay, levels
         )
-        if temperature <= 0:
-            raise ValueError(
-                f"Expected `temperature` to be positive; received: "
-                f"{temperature!r}."
-            )
         self.energy_network = energy_network
         self.encoder = encoder
         self.sampler = sampler or SGLD()
@@ -567,8 +552,19 @@ def _check_numbers(**values):
             )
 
 
-def _check_probability(name, value):
-    if not 0 <= value <= 1:
-        raise ValueError(
-            f"Expected `{name}` to be in [0, 1]; received: {value!r}."
-        )
+def _check_ranges(probability, temperature, ema_decay, levels):
+    for name, value, valid, expected in (
+        (
+            "chain_augmentation_probability",
+            probability,
+            0 <= probability <= 1,
+            "in [0, 1]",
+        ),
+        ("temperature", temperature, temperature > 0, "positive"),
+        ("ema_decay", ema_decay, 0 <= ema_decay < 1, "in [0, 1)"),
+        ("levels", levels, levels in range(2, 257), "an int in [2, 256]"),
+    ):
+        if not valid:
+            raise ValueError(
+                f"Expected `{name}` to be {expected}; received: {value!r}."
+            )
