@@ -1,8 +1,8 @@
 """Adjustments of colour with one factor per image.
 
-The flavour is kornia 0.6's: brightness is added, contrast scales towards black
-and not towards a mean, saturation and hue are those of HSV. torchvision's
-multiplies the brightness and blends with means and grays instead.
+The functions `adjust_...` are kornia 0.6's: brightness is added, contrast
+scales towards black and not towards a mean, saturation and hue are those of
+HSV. The others are torchvision's, which blends with means and grays instead.
 
 Reference:
     [Smith: Color Gamut Transform Pairs, SIGGRAPH 1978](
@@ -11,6 +11,7 @@ Reference:
 
 from keras import ops
 
+from clel_tf.layers.random_grayscale import grayscale
 from clel_tf.layers.random_image_layer import per_image
 
 
@@ -20,7 +21,10 @@ def adjust_brightness(images, shift):
 
 
 def adjust_contrast(images, factor):
-    """Multiplies images by `factor` (`[B]`) and clips them to [0, 1]."""
+    """Multiplies images by `factor` (`[B]`) and clips them to [0, 1].
+
+    torchvision calls this brightness.
+    """
     return ops.clip(images * per_image(factor), 0.0, 1.0)
 
 
@@ -65,6 +69,47 @@ def adjust_hue(images, shift):
     hue = _hue(images, value, chroma) + 6.0 * per_image(shift)
     k = ops.mod(hue + ops.array([5.0, 3.0, 1.0]), 6.0)
     return value - chroma * ops.clip(ops.minimum(k, 4.0 - k), 0.0, 1.0)
+
+
+def blend_with_mean(images, factor):
+    """Blends images with the mean of their gray, and clips them to [0, 1].
+
+        out = factor x + (1 - factor) mean(gray(x))
+
+    Args:
+        images: float32 tensor `[B, H, W, C]`, C 1 or 3.
+        factor: float32 tensor `[B]`, not negative.
+
+    Returns:
+        float32 tensor `[B, H, W, C]`.
+    """
+    gray = images if images.shape[-1] == 1 else grayscale(images)
+    return _blend(images, ops.mean(gray, axis=(1, 2, 3), keepdims=True), factor)
+
+
+def blend_with_gray(images, factor):
+    """Blends RGB images with their gray, and clips them to [0, 1].
+
+        out = factor x + (1 - factor) gray(x)
+
+    Args:
+        images: float32 tensor `[B, H, W, 3]`.
+        factor: float32 tensor `[B]`, not negative.
+
+    Returns:
+        float32 tensor `[B, H, W, 3]`.
+    """
+    return _blend(images, grayscale(images), factor)
+
+
+def adjust_hue_and_clip(images, shift):
+    """Turns the hue as `adjust_hue` does, and clips images to [0, 1]."""
+    return ops.clip(adjust_hue(images, shift), 0.0, 1.0)
+
+
+def _blend(images, others, factor):
+    factor = per_image(factor)
+    return ops.clip(factor * images + (1.0 - factor) * others, 0.0, 1.0)
 
 
 def _value_and_chroma(images):

@@ -6,6 +6,8 @@ from keras import ops
 
 from clel_tf import random
 
+FLAVOURS = ("reference", "torchvision")
+
 
 class RandomImageLayer(keras.layers.Layer):
     """Base of the layers that change each image of a batch at random.
@@ -76,6 +78,15 @@ def check_between(name, value, low, high):
     if not low <= value <= high:
         raise ValueError(
             f"Expected {name} within [{low}, {high}]; received: {value}."
+        )
+    return value
+
+
+def check_choice(name, value, choices):
+    """Returns `value`, or raises `ValueError` if it is none of `choices`."""
+    if value not in choices:
+        raise ValueError(
+            f"Expected {name} as one of {sorted(choices)}; received: {value!r}."
         )
     return value
 

@@ -7,10 +7,13 @@ Reference:
 
 from keras import ops
 
-_CUBIC_A = -0.75  # kornia's, PyTorch's and OpenCV's; TensorFlow has -0.5
+_CUBIC_A = {
+    "reference": -0.75,  # OpenCV's, and PyTorch's without antialiasing
+    "torchvision": -0.5,  # Pillow's, and PyTorch's with antialiasing
+}
 
 
-def resized_crop(images, boxes, interpolation="bicubic"):
+def resized_crop(images, boxes, interpolation="bicubic", flavour="reference"):
     """Resamples a box of each image to the image's size.
 
         out = R x C^T    with one row matrix R, column matrix C for each image
@@ -22,14 +25,16 @@ def resized_crop(images, boxes, interpolation="bicubic"):
         boxes: float32 tensor `[B, 4]`: top, left, height, width, in pixels;
             sides from 1 to the image's.
         interpolation: `"bicubic"` or `"bilinear"`.
+        flavour: `"reference"` or `"torchvision"`, as of `RandomResizedCrop`.
 
     Returns:
         float32 tensor `[B, H, W, C]`.
     """
     _, height, width, channels = images.shape
     top, left, box_height, box_width = ops.unstack(boxes, axis=-1)
-    rows = resampling_matrix(top, box_height, height, interpolation)
-    columns = resampling_matrix(left, box_width, width, interpolation)
+    kind = (interpolation, flavour)
+    rows = resampling_matrix(top, box_height, height, *kind)
+    columns = resampling_matrix(left, box_width, width, *kind)
     # Transposed once, so that both products are plain batched matmuls.
     images = ops.reshape(images, (-1, height, width * channels))
     images = ops.reshape(
@@ -43,18 +48,26 @@ def resized_crop(images, boxes, interpolation="bicubic"):
     return ops.transpose(images, (0, 2, 1, 3))
 
 
-def resampling_matrix(start, length, size, interpolation="bicubic"):
+def resampling_matrix(
+    start, length, size, interpolation="bicubic", flavour="reference"
+):
     """Builds the matrices that stretch segments of a line over the line.
 
-    Output pixel i reads at `start + i (length - 1) / (size - 1)`; its weights
-    are the kernel's at the four pixels around, and those outside of the segment
-    count for the segment's border.
+    Output pixel i reads at
+
+        "reference":    start + i (length - 1) / (size - 1)
+        "torchvision":  start + (i + 1/2) length / size - 1/2
+
+    and its weights are the kernel's at the four pixels around. Those of pixels
+    outside of the segment count for the segment's border in "reference", and
+    are shared out among the others in "torchvision".
 
     Args:
         start: float32 tensor `[B]`, the segments' first pixels.
         length: float32 tensor `[B]`, their numbers of pixels, at least 1.
         size: int. Number of pixels of the line.
         interpolation: `"bicubic"` or `"bilinear"`.
+        flavour: `"reference"` or `"torchvision"`.
 
     Returns:
         float32 tensor `[B, size, size]` with rows that sum to 1.
@@ -69,31 +82,40 @@ def resampling_matrix(start, length, size, interpolation="bicubic"):
            [0. , 0.5, 0.5],
            [0. , 0. , 1. ]], dtype=float32)
     """
-    start, length = start[:, None], length[:, None]
+    start, length = start[:, None, None], length[:, None, None]
     index = ops.arange(size, dtype="float32")
     first = ops.floor(start)
     last = ops.minimum(ops.ceil(start + length - 1.0), size - 1.0)
+    travel, steps = _travel(index[:, None], length, size, flavour)
     # Whole pixels and fractions apart: a fraction of a large float is coarse,
     # and how coarse depends on how the compiler divides.
-    travel, steps = index * (length - 1.0), max(size - 1, 1)
     whole = ops.floor(travel / steps)
     fraction = start - first + (travel - whole * steps) / steps
     near = ops.arange(-1, 4, dtype="float32")  # fractions are within [0, 2]
-    weights = KERNELS[interpolation](ops.abs(fraction[..., None] - near))
-    taps = (first + whole)[..., None] + near
-    taps = ops.clip(taps, first[..., None], last[..., None])
-    hits = ops.cast(taps[..., None] == index, "float32")
+    weights = KERNELS[interpolation](ops.abs(fraction - near), flavour)
+    taps = first + whole + near
+    inside = ops.clip(taps, first, last)
+    if flavour == "torchvision":
+        weights = ops.where(taps == inside, weights, 0.0)
+        weights = weights / ops.sum(weights, axis=-1, keepdims=True)
+    hits = ops.cast(inside[..., None] == index, "float32")
     return ops.sum(weights[..., None] * hits, axis=2)
 
 
-def _cubic(distance):
-    a, d = _CUBIC_A, distance
+def _travel(index, length, size, flavour):
+    if flavour == "torchvision":
+        return (index + 0.5) * length - 0.5 * size, size
+    return index * (length - 1.0), max(size - 1, 1)
+
+
+def _cubic(distance, flavour):
+    a, d = _CUBIC_A[flavour], distance
     near = ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0
     far = a * (((d - 5.0) * d + 8.0) * d - 4.0)
     return ops.where(d <= 1.0, near, ops.where(d < 2.0, far, 0.0))
 
 
-def _tent(distance):
+def _tent(distance, flavour):
     return ops.maximum(1.0 - distance, 0.0)
 
 

@@ -34,10 +34,12 @@ class SimCLRAugmentation(RandomImageLayer):
         flip_probability: float, of `RandomHorizontalFlip`. Defaults to 0.5.
         clip: bool, of the crop: whether its bicubic overshoots are clipped to
             [0, 1]. Defaults to `False`.
+        flavour: `"reference"` or `"torchvision"`, of the crop and the jitter,
+            which say what differs. Defaults to `"reference"`.
         seed: see `RandomImageLayer`, as are the call arguments.
 
     Raises:
-        ValueError: if an argument is outside its range.
+        ValueError: if an argument is outside its range, or the flavour unknown.
 
     Example:
 
@@ -69,15 +71,20 @@ class SimCLRAugmentation(RandomImageLayer):
         grayscale_probability=0.2,
         flip_probability=0.5,
         clip=False,
+        flavour="reference",
         seed=None,
         **kwargs,
     ):
         super().__init__(seed=seed, **kwargs)
         self.crop = RandomResizedCrop(
-            crop_scale, crop_ratio, integer_boxes=integer_boxes, clip=clip
+            crop_scale,
+            crop_ratio,
+            integer_boxes=integer_boxes,
+            clip=clip,
+            flavour=flavour,
         )
         self.jitter = RandomColorJitter(
-            brightness, contrast, saturation, hue, jitter_probability
+            brightness, contrast, saturation, hue, jitter_probability, flavour
         )
         self.grayscale = RandomGrayscale(grayscale_probability)
         self.flip = RandomHorizontalFlip(flip_probability)
@@ -103,4 +110,5 @@ class SimCLRAugmentation(RandomImageLayer):
             "grayscale_probability": self.grayscale.probability,
             "flip_probability": self.flip.probability,
             "clip": self.crop.clip,
+            "flavour": self.crop.flavour,
         }

@@ -93,8 +93,14 @@ def test_probability_zero_changes_nothing():
     assert not layer.changes_images
 
 
+def test_an_unknown_flavour_is_refused():
+    with pytest.raises(ValueError, match="Expected flavour.*received: 'other'"):
+        RandomColorJitter(flavour="other")
+
+
 def test_config_round_trip():
-    layer = RandomColorJitter(0.1, 0.2, 0.3, 0.4, probability=0.5, seed=6)
+    kinds = {"probability": 0.5, "flavour": "torchvision", "seed": 6}
+    layer = RandomColorJitter(0.1, 0.2, 0.3, 0.4, **kinds)
     config = keras.saving.serialize_keras_object(layer)
     twin = keras.saving.deserialize_keras_object(config)
     assert twin.get_config() == layer.get_config()

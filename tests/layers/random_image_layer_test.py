@@ -7,6 +7,7 @@ from clel_tf import random
 from clel_tf.layers.random_color_jitter import RandomColorJitter
 from clel_tf.layers.random_grayscale import RandomGrayscale
 from clel_tf.layers.random_horizontal_flip import RandomHorizontalFlip
+from clel_tf.layers.random_image_layer import FLAVOURS
 from clel_tf.layers.random_resized_crop import RandomResizedCrop
 from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
 
@@ -45,9 +46,10 @@ def test_without_a_key_draws_follow_the_layers_seed(layer_class):
     assert np.any(first != layer_class(seed=4)(images))
 
 
+@pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("channels", (1, 3))
-def test_graph_of_any_batch_size_matches_eager(channels):
-    layer = SimCLRAugmentation()
+def test_graph_of_any_batch_size_matches_eager(channels, flavour):
+    layer = SimCLRAugmentation(flavour=flavour)
 
     @tf.function(
         input_signature=[
@@ -64,9 +66,10 @@ def test_graph_of_any_batch_size_matches_eager(channels):
         np.testing.assert_allclose(apply(images, _KEY), eager, atol=1e-5)
 
 
+@pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("integer_boxes", (True, False))
-def test_xla_matches_eager(integer_boxes):
-    layer = SimCLRAugmentation(integer_boxes=integer_boxes)
+def test_xla_matches_eager(integer_boxes, flavour):
+    layer = SimCLRAugmentation(integer_boxes=integer_boxes, flavour=flavour)
     images = tf.constant(_images())
     compiled = tf.function(layer, jit_compile=True)
     eager = layer(images, seed=_KEY)

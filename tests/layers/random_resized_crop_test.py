@@ -5,8 +5,11 @@ import tensorflow as tf
 from scipy import stats
 
 from clel_tf import random
+from clel_tf.layers.random_image_layer import FLAVOURS
+from clel_tf.layers.random_image_layer import row_keys
 from clel_tf.layers.random_resized_crop import RandomResizedCrop
 from clel_tf.layers.random_resized_crop import random_boxes
+from clel_tf.layers.resized_crop import resized_crop
 
 _KEYS = random.as_key(tf.range(4000))
 
@@ -53,11 +56,39 @@ def test_boxes_that_do_not_fit_are_drawn_again():
 
 
 @pytest.mark.parametrize(
-    "ratio,sides", (((1.5, 2.0), (21, 32)), ((0.25, 0.5), (32, 16)))
+    "flavour,ratio,sides",
+    (
+        ("reference", (3 / 4, 4 / 3), (24, 32)),
+        ("reference", (1.5, 2.0), (16, 32)),
+        ("reference", (0.25, 0.5), (32, 16)),
+        ("torchvision", (3 / 4, 4 / 3), (32, 32)),
+        ("torchvision", (1.5, 2.0), (21, 32)),
+        ("torchvision", (0.25, 0.5), (32, 16)),
+    ),
 )
-def test_the_largest_box_is_taken_when_none_fits(ratio, sides):
-    boxes = _draw(scale=(1.0, 1.0), ratio=ratio)
+def test_a_box_that_fits_is_taken_after_ten_that_do_not(flavour, ratio, sides):
+    boxes = _draw(scale=(1.0, 1.0), ratio=ratio, flavour=flavour)
     np.testing.assert_array_equal(np.unique(boxes[:, 2:], axis=0), [sides])
+
+
+@pytest.mark.parametrize(
+    "flavour,longest", (("reference", 7), ("torchvision", 8))
+)
+def test_the_flavour_decides_how_long_integer_boxes_are(flavour, longest):
+    _, _, height, width = _draw((8, 8), scale=(0.08, 1.0), flavour=flavour).T
+    assert height.max() == width.max() == longest
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_the_flavour_decides_boxes_and_resampling(flavour):
+    images, key = _images(16, 8, 8), random.as_key(0)
+    keys = row_keys(images, key)
+    boxes = random_boxes(
+        keys, (8, 8), (0.08, 1.0), (3 / 4, 4 / 3), flavour=flavour
+    )
+    expected = resized_crop(images, boxes, flavour=flavour)
+    result = RandomResizedCrop(flavour=flavour)(images, seed=key)
+    np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize("integer_boxes", (True, False))
@@ -77,7 +108,8 @@ def test_clip_cuts_the_overshoots_and_nothing_else():
 
 
 def test_config_round_trip():
-    layer = RandomResizedCrop((0.3, 0.9), (0.5, 2), "bilinear", False, True, 7)
+    kinds = ("bilinear", False, True, "torchvision")
+    layer = RandomResizedCrop((0.3, 0.9), (0.5, 2), *kinds, seed=7)
     config = keras.saving.serialize_keras_object(layer)
     twin = keras.saving.deserialize_keras_object(config)
     assert twin.get_config() == layer.get_config()
@@ -95,6 +127,7 @@ def test_config_round_trip():
         {"ratio": (-1.0, 1.0)},
         {"ratio": (2.0, 1.0)},
         {"interpolation": "nearest"},
+        {"flavour": "kornia"},
     ),
 )
 def test_wrong_arguments_are_refused(kwargs):

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
+from clel_tf.layers.random_image_layer import FLAVOURS
 from clel_tf.layers.resized_crop import resampling_matrix
 from clel_tf.layers.resized_crop import resized_crop
 
@@ -44,34 +45,42 @@ def test_bicubic_matches_cutting_and_resizing():
         np.testing.assert_allclose(crop, _cut_and_resize(image, box), atol=2e-6)
 
 
-def test_fractional_bilinear_matches_scipy():
+# The margin is the distance of the first output pixel's centre from the box's
+# edge, in pixels: half of a pixel of the box or of the output.
+@pytest.mark.parametrize(
+    "flavour,margin",
+    (("reference", lambda side: 0.5), ("torchvision", lambda side: side / 16)),
+)
+def test_fractional_bilinear_matches_scipy(flavour, margin):
     images = _images(1, 8, 8, 1)
     top, left, height, width = box = (0.7, 1.4, 5.9, 6.25)
-    grid = np.meshgrid(
-        np.linspace(top, top + height - 1, 8),
-        np.linspace(left, left + width - 1, 8),
-        indexing="ij",
-    )
+    lines = [
+        start - 0.5 + np.linspace(margin(side), side - margin(side), 8)
+        for start, side in ((top, height), (left, width))
+    ]
+    grid = np.meshgrid(*lines, indexing="ij")
     expected = ndimage.map_coordinates(
         images[0, :, :, 0].astype(np.float64), grid, order=1
     )
-    result = resized_crop(images, tf.constant([box]), "bilinear")
+    result = resized_crop(images, tf.constant([box]), "bilinear", flavour)
     np.testing.assert_allclose(result[0, :, :, 0], expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("interpolation", ("bicubic", "bilinear"))
-def test_the_whole_image_is_exactly_itself(interpolation):
+def test_the_whole_image_is_exactly_itself(interpolation, flavour):
     images = _images(2, 32, 7)
     boxes = tf.constant([[0.0, 0.0, 32.0, 7.0]] * 2)
-    result = resized_crop(images, boxes, interpolation)
+    result = resized_crop(images, boxes, interpolation, flavour)
     np.testing.assert_array_equal(result, images)
 
 
+@pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("size", (1, 2, 32))
-def test_rows_of_the_matrix_sum_to_one_within_the_segment(size):
+def test_rows_of_the_matrix_sum_to_one_within_the_segment(size, flavour):
     length = tf.minimum(tf.constant([1.0, 1.6, 20.3]), float(size))
     start = tf.minimum(tf.constant([0.0, 0.3, 11.5]), size - length)
-    matrix = resampling_matrix(start, length, size).numpy()
+    matrix = resampling_matrix(start, length, size, flavour=flavour).numpy()
     np.testing.assert_allclose(matrix.sum(-1), 1.0, atol=1e-6)
     index = np.arange(size)
     first = np.floor(start)[:, None]

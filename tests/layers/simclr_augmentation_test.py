@@ -8,6 +8,7 @@ from clel_tf import random
 from clel_tf.layers.random_color_jitter import RandomColorJitter
 from clel_tf.layers.random_grayscale import RandomGrayscale
 from clel_tf.layers.random_horizontal_flip import RandomHorizontalFlip
+from clel_tf.layers.random_image_layer import FLAVOURS
 from clel_tf.layers.random_resized_crop import RandomResizedCrop
 from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
 
@@ -26,12 +27,15 @@ def _images(channels=3):
     return np.random.default_rng(0).random(shape, np.float32)
 
 
-def test_is_its_four_stages_with_keys_folded_from_its_own():
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_is_its_four_stages_with_keys_folded_from_its_own(flavour):
     expected = _images()
-    stages = (RandomResizedCrop, RandomColorJitter, RandomGrayscale)
-    for index, stage in enumerate((*stages, RandomHorizontalFlip)):
-        expected = stage()(expected, seed=random.fold_in(_KEY, index))
-    result = SimCLRAugmentation()(_images(), seed=_KEY)
+    stages = [RandomResizedCrop(flavour=flavour)]
+    stages.append(RandomColorJitter(flavour=flavour))
+    stages += [RandomGrayscale(), RandomHorizontalFlip()]
+    for index, stage in enumerate(stages):
+        expected = stage(expected, seed=random.fold_in(_KEY, index))
+    result = SimCLRAugmentation(flavour=flavour)(_images(), seed=_KEY)
     np.testing.assert_array_equal(result, expected)
 
 
@@ -72,9 +76,8 @@ def test_clip_bounds_the_overshoots_of_the_crop(clip):
 
 
 def test_config_round_trip_through_json():
-    layer = SimCLRAugmentation(
-        (0.5, 0.9), (0.8, 1.1), False, 0.1, 0.2, 0.3, 0.05, 0.6, 0.7, 0.4, True
-    )
+    crop, jitter = ((0.5, 0.9), (0.8, 1.1), False), (0.1, 0.2, 0.3, 0.05, 0.6)
+    layer = SimCLRAugmentation(*crop, *jitter, 0.7, 0.4, True, "torchvision")
     text = json.dumps(keras.saving.serialize_keras_object(layer))
     twin = keras.saving.deserialize_keras_object(json.loads(text))
     assert twin.get_config() == layer.get_config()
@@ -85,7 +88,13 @@ def test_config_round_trip_through_json():
 
 
 @pytest.mark.parametrize(
-    "kwargs", ({"crop_scale": (0, 1)}, {"flip_probability": 2}, {"hue": 0.7})
+    "kwargs",
+    (
+        {"crop_scale": (0, 1)},
+        {"flip_probability": 2},
+        {"hue": 0.7},
+        {"flavour": "other"},
+    ),
 )
 def test_wrong_arguments_are_refused(kwargs):
     with pytest.raises(ValueError, match="Expected .*; received: "):
