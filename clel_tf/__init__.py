@@ -16,6 +16,7 @@ from clel_tf import layers
 from clel_tf import losses
 from clel_tf import metrics
 from clel_tf import models
+from clel_tf import optimizers
 from clel_tf import presets
 from clel_tf import random
 from clel_tf import samplers
@@ -29,6 +30,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "optimizers",
     "presets",
     "random",
     "samplers",

@@ -5,7 +5,7 @@ import json
 import pathlib
 
 from clel_tf import presets
-from clel_tf.models.optimizers import DEFAULTS
+from clel_tf.optimizers.recipe import DEFAULTS
 
 
 def read(preset):

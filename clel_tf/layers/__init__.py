@@ -1,5 +1,6 @@
-"""Layers: spectral normalisation and random augmentations."""
+"""Layers: normalisation and random augmentations."""
 
+from clel_tf.layers.batch_normalization import BatchNormalization
 from clel_tf.layers.random_color_jitter import RandomColorJitter
 from clel_tf.layers.random_grayscale import RandomGrayscale
 from clel_tf.layers.random_horizontal_flip import RandomHorizontalFlip
@@ -8,6 +9,7 @@ from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
 from clel_tf.layers.spectral_conv2d import SpectralConv2D
 
 __all__ = [
+    "BatchNormalization",
     "RandomColorJitter",
     "RandomGrayscale",
     "RandomHorizontalFlip",

@@ -5,10 +5,10 @@ import keras
 import tensorflow as tf
 
 from clel_tf import losses
+from clel_tf import optimizers
 from clel_tf import random
 from clel_tf.data.dequantize import dequantize
 from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
-from clel_tf.models import optimizers
 from clel_tf.models import preset_files
 from clel_tf.models.common import refresh_spectral
 from clel_tf.models.joint_energy_model import JointEnergyModel
@@ -81,8 +81,10 @@ class CLEL(JointEnergyModel):
         replay_buffer: `ReplayBuffer`. Defaults to the paper's.
         augmentation: layer `(images, seed=key) -> images` giving the encoder's
             random views. Defaults to SimCLR's.
+        chain_augmentation: layer of the same kind for the drawn chains, before
+            they move on. Defaults to `augmentation`.
         chain_augmentation_probability: float in [0, 1]. Share of the drawn
-            chains that are augmented before they move on.
+            chains that are augmented.
         alpha: float >= 0. Weight of the energies' squares.
         beta: float >= 0. Weight of the latent alignment. Against the energy's
             own gradient it weighs `beta / (2 E)`.
@@ -121,6 +123,7 @@ class CLEL(JointEnergyModel):
         sampler=None,
         replay_buffer=None,
         augmentation=None,
+        chain_augmentation=None,
         chain_augmentation_probability=1.0,
         alpha=1.0,
         beta=0.01,
@@ -144,6 +147,7 @@ class CLEL(JointEnergyModel):
         self.sampler = sampler or SGLD()
         self.replay_buffer = replay_buffer or ReplayBuffer()
         self.augmentation = augmentation or SimCLRAugmentation()
+        self.chain_augmentation = chain_augmentation or self.augmentation
         self.chain_augmentation_probability = chain_augmentation_probability
         self.alpha = alpha
         self.beta = beta
@@ -291,7 +295,7 @@ class CLEL(JointEnergyModel):
         chosen &= chains.ages > 0
         return tf.where(
             chosen[:, tf.newaxis, tf.newaxis, tf.newaxis],
-            self.augmentation(chains.images, seed=keys.transition),
+            self.chain_augmentation(chains.images, seed=keys.transition),
             chains.images,
         )
 
@@ -445,6 +449,8 @@ class CLEL(JointEnergyModel):
 
     def get_config(self):
         parts = {name: getattr(self, name) for name in _PARTS}
+        if self.chain_augmentation is self.augmentation:
+            parts["chain_augmentation"] = None  # shared again when rebuilt
         return {
             **{
                 k: keras.saving.serialize_keras_object(v)
@@ -507,6 +513,7 @@ _PARTS = (
     "sampler",
     "replay_buffer",
     "augmentation",
+    "chain_augmentation",
 )
 _SCALARS = (
     "chain_augmentation_probability",

@@ -18,8 +18,9 @@ def check_image_shape(image_shape, minimum):
         )
     if min(shape[:2]) < minimum:
         raise ValueError(
-            f"Expected images of at least {minimum}x{minimum} pixels, because "
-            f"every stage but the first halves them; received: {image_shape!r}."
+            f"Expected images of at least {minimum}x{minimum} pixels, so that "
+            "one is left after all halvings (each stage, and each tower, but "
+            f"the first halves them); received: {image_shape!r}."
         )
     return shape
 

@@ -20,6 +20,10 @@ class EnergyResNet(keras.Model):
     two-layer perceptrons. Every convolution is a `SpectralConv2D`, so with
     `training=False` the network reads its stored normalised kernels.
 
+    Of several towers, each has a stem and stages of its own, and reads the
+    images at half the resolution of the one before; the head reads the pooled
+    features of all.
+
     The energy is left to the caller (`samplers`, `CLEL`), so that the same
     features can serve other energies; the latent is not normalised.
 
@@ -27,6 +31,8 @@ class EnergyResNet(keras.Model):
         image_shape: tuple of ints `(height, width, channels)`.
         widths: tuple of ints. Channels of each stage.
         depths: tuple of ints. Blocks in each stage.
+        towers: int. Number of towers. Each stage but the first and each tower
+            but the first halves the smallest image that is accepted.
         head_width: int. Hidden width of the head and the projection.
         feature_dim: int. Dimension of `f`.
         latent_dim: int. Dimension of `g`.
@@ -58,14 +64,27 @@ class EnergyResNet(keras.Model):
     Reference:
         [Lee et al.: Guiding Energy-based Models via Contrastive Latent
         Variables, ICLR 2023](https://arxiv.org/abs/2303.03023), table of
-        architectures; the defaults are its base network.
+        architectures; the defaults are its base network, and `sizes` has all.
     """
+
+    # The paper's networks. At 32x32x3 they have 1,725,056, 6,955,648 and
+    # 30,706,816 trainable parameters.
+    sizes = {
+        "small": {"widths": (64, 64, 128, 128), "depths": (1, 1, 1, 1)},
+        "base": {"widths": (128, 128, 256, 256), "depths": (2, 2, 2, 2)},
+        "large": {
+            "widths": (256, 256, 256, 256),
+            "depths": (2, 2, 2, 2),
+            "towers": 3,
+        },
+    }
 
     def __init__(
         self,
         image_shape,
         widths=(128, 128, 256, 256),
         depths=(2, 2, 2, 2),
+        towers=1,
         head_width=2048,
         feature_dim=128,
         latent_dim=128,
@@ -77,8 +96,14 @@ class EnergyResNet(keras.Model):
         dtype=None,
         name=None,
     ):
-        image_shape = check_image_shape(image_shape, 2 ** (len(widths) - 1))
         check_stages(widths, depths)
+        if not isinstance(towers, int) or towers < 1:
+            raise ValueError(
+                f"Expected `towers` to be a positive int; received: {towers!r}."
+            )
+        image_shape = check_image_shape(
+            image_shape, 2 ** (len(widths) + towers - 2)
+        )
         self._seeds = seed_stream(seed)
         self._policy = keras.dtype_policies.get(dtype)
         self._activation = activation
@@ -86,15 +111,14 @@ class EnergyResNet(keras.Model):
 
         images = keras.Input(image_shape, dtype="float32", name="images")
         x = normalize(images, mean, std)
-        x = self._conv(x, widths[0])
-        for stage, (width, depth) in enumerate(zip(widths, depths)):
-            if stage:
-                x = keras.layers.AveragePooling2D(2, dtype=self._policy)(x)
-            for _ in range(depth):
-                x = self._block(x, width)
-        x = keras.layers.GlobalAveragePooling2D(dtype=self._policy)(
-            self._act(x)
-        )
+        pooled = []
+        for tower in range(towers):
+            reduced = self._pool(x, 2**tower) if tower else x
+            tower_name = f"tower{tower + 1}"
+            pooled.append(self._tower(reduced, widths, depths, tower_name))
+        x = pooled[0]
+        if towers > 1:
+            x = keras.layers.Concatenate(dtype=self._policy)(pooled)
         features = self._mlp(x, head_width, feature_dim, True, "features")
         latent = self._mlp(features, head_width, latent_dim, False, "latent")
         super().__init__(inputs=images, outputs=(features, latent), name=name)
@@ -103,6 +127,7 @@ class EnergyResNet(keras.Model):
             "image_shape": list(image_shape),
             "widths": list(widths),
             "depths": list(depths),
+            "towers": towers,
             "head_width": head_width,
             "feature_dim": feature_dim,
             "latent_dim": latent_dim,
@@ -126,27 +151,61 @@ class EnergyResNet(keras.Model):
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
 
+    @classmethod
+    def from_size(cls, size, image_shape, **options):
+        """Builds one of the paper's networks.
+
+        Args:
+            size: str. "small", "base" or "large" (three towers).
+            image_shape: tuple of ints `(height, width, channels)`, from 8x8 on,
+                for "large" from 32x32 on.
+            **options: further arguments of the class.
+
+        Returns:
+            `EnergyResNet`.
+        """
+        if size not in cls.sizes:
+            raise ValueError(
+                f"Expected `size` as one of {', '.join(cls.sizes)}; received: "
+                f"{size!r}."
+            )
+        return cls(image_shape, **{**cls.sizes[size], **options})
+
     def _act(self, x):
         return activation_layer(self._activation, self._policy)(x)
 
-    def _conv(self, x, width, kernel_size=3, use_bias=True):
+    def _pool(self, x, size):
+        return keras.layers.AveragePooling2D(size, dtype=self._policy)(x)
+
+    def _conv(self, x, width, name, kernel_size=3, use_bias=True):
         return SpectralConv2D(
             width,
             kernel_size,
             use_bias,
             seed=next(self._seeds),
             dtype=self._policy,
+            name=name,
         )(x)
 
-    def _block(self, x, width):
+    def _tower(self, x, widths, depths, name):
+        x = self._conv(x, widths[0], f"{name}_stem")
+        for stage, (width, depth) in enumerate(zip(widths, depths), 1):
+            if stage > 1:
+                x = self._pool(x, 2)
+            for block in range(1, depth + 1):
+                x = self._block(x, width, f"{name}_stage{stage}_block{block}")
+        x = self._act(x)
+        return keras.layers.GlobalAveragePooling2D(dtype=self._policy)(x)
+
+    def _block(self, x, width, name):
         shortcut = x
         if x.shape[-1] != width:
-            shortcut = self._conv(x, width, kernel_size=1, use_bias=False)
-        x = self._conv(self._act(x), width)
-        x = self._conv(self._act(x), width)
+            shortcut = self._conv(x, width, f"{name}_shortcut", 1, False)
+        x = self._conv(self._act(x), width, f"{name}_conv1")
+        x = self._conv(self._act(x), width, f"{name}_conv2")
         return keras.layers.Add(dtype=self._policy)([shortcut, x])
 
-    def _dense(self, x, width, use_bias, dtype, name=None):
+    def _dense(self, x, width, use_bias, dtype, name):
         kernel = keras.initializers.RandomNormal(
             0.0, self._dense_stddev, next(self._seeds)
         )
@@ -159,5 +218,5 @@ class EnergyResNet(keras.Model):
         )(x)
 
     def _mlp(self, x, hidden, width, use_bias, name):
-        x = self._act(self._dense(x, hidden, use_bias, self._policy))
-        return self._dense(x, width, use_bias, "float32", name)
+        x = self._dense(x, hidden, use_bias, self._policy, f"{name}_hidden")
+        return self._dense(self._act(x), width, use_bias, "float32", name)

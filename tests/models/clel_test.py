@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from clel_tf import presets
+from clel_tf import random
 from clel_tf.models import CLEL
 from clel_tf.samplers import SGLD
 
@@ -120,6 +121,33 @@ def test_the_chain_moves_no_variable(model):
     drawn = model.replay_buffer.draw(keys.buffer, 8)
     assert (chains.images.numpy() != drawn.images.numpy()).any()
     assert_equal(values(model.weights), before)
+
+
+def test_chains_have_an_augmentation_of_their_own():
+    chains = {"brightness": 1.0, "jitter_probability": 1.0}
+    config = tiny_config(model={"chain_augmentation_probability": 1.0})
+    config["chain_augmentation"] = chains
+    model = presets.build(config)
+    drawn = model.replay_buffer.draw(random.as_key(0), 8)
+    drawn = drawn._replace(ages=tf.ones(8, tf.int32))
+    keys = model._step_keys()
+    moved = model._transition(drawn, keys, tf.range(8))
+    expected = model.chain_augmentation(drawn.images, seed=keys.transition)
+    np.testing.assert_array_equal(moved, expected)
+    plain = model.augmentation(drawn.images, seed=keys.transition)
+    assert (moved.numpy() != plain.numpy()).any()
+
+
+def test_configuration_keeps_the_chains_augmentation():
+    config = tiny_config()
+    for changes in ({}, {"crop_scale": [0.9, 1.0]}):
+        config["chain_augmentation"] = changes
+        model = presets.build(config)
+        copied = CLEL.from_config(model.get_config())
+        received = copied.chain_augmentation.get_config()["crop_scale"]
+        assert received == model.chain_augmentation.crop.scale
+        shared = copied.chain_augmentation is copied.augmentation
+        assert shared == (not changes)
 
 
 def test_gradients_flow_where_they_should_and_nowhere_else(model):

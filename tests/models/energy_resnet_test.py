@@ -23,20 +23,52 @@ def trainable_count(network):
     return sum(int(np.prod(w.shape)) for w in network.trainable_variables)
 
 
-# The counts are the reference's.
-def test_base_network_is_the_papers():
-    network = EnergyResNet((32, 32, 3), seed=0)
-    assert trainable_count(network) == 6_955_648
+@pytest.mark.parametrize(
+    "size,count,convolutions",
+    [  # a tower: stem, two convolutions a block, shortcuts
+        ("small", 1_725_056, 1 + 2 * 4 + 1),
+        ("base", 6_955_648, 1 + 2 * 8 + 1),
+        ("large", 30_706_816, 3 * (1 + 2 * 8)),
+    ],
+)
+def test_sizes_are_the_papers(size, count, convolutions):
+    network = EnergyResNet.from_size(size, (32, 32, 3), seed=0)
+    assert trainable_count(network) == count
+    assert len(network.spectral_layers) == convolutions
     assert list(network.output_shape) == [(None, 128), (None, 128)]
-    assert len(network.spectral_layers) == 1 + 2 * 8 + 1
 
 
-def test_small_network_is_the_papers():
-    network = EnergyResNet(
-        (32, 32, 3), widths=(64, 64, 128, 128), depths=(1, 1, 1, 1)
+def test_the_default_is_the_base_network():
+    assert trainable_count(EnergyResNet((32, 32, 3))) == 6_955_648
+
+
+@pytest.mark.parametrize("size", ["small", "base"])
+@pytest.mark.parametrize("image_shape", [(8, 8, 1), (8, 13, 3)])
+def test_small_and_base_take_images_from_8x8_on(size, image_shape):
+    network = EnergyResNet.from_size(size, image_shape, head_width=8)
+    assert network(images(image_shape))[0].shape == (2, 128)
+
+
+def test_large_takes_images_from_32x32_on():
+    with pytest.raises(ValueError, match="at least 32x32.*tower"):
+        EnergyResNet.from_size("large", (31, 32, 3))
+    with pytest.raises(ValueError, match="small, base, large.*'huge'"):
+        EnergyResNet.from_size("huge", (32, 32, 3))
+
+
+def test_towers_read_halved_images():
+    network = tiny((16, 16, 1), towers=2, dense_stddev=0.5)
+    names = [x.name for x in network.spectral_layers]
+    assert sum(n.startswith("tower2_") for n in names) == len(names) / 2
+    # A checkerboard averages to grey, so the second tower cannot see it.
+    board = np.indices((16, 16)).sum(0) % 2
+    board = board[np.newaxis, ..., np.newaxis].astype("float32")
+    second = keras.Model(
+        network.input, network.get_layer("tower2_stem").output
     )
-    assert trainable_count(network) == 1_725_056
-    assert len(network.spectral_layers) == 1 + 2 * 4 + 1
+    grey = np.full_like(board, 0.5)
+    np.testing.assert_allclose(second(board), second(grey), atol=1e-5)
+    assert np.abs(network(board)[0] - network(grey)[0]).max() > 1e-3
 
 
 @pytest.mark.parametrize("image_shape", [(8, 8, 1), (12, 10, 3), (9, 8, 2)])
@@ -216,6 +248,7 @@ def test_gradients_reach_every_weight():
         ({"widths": (4, 4, 4)}, "one of each a stage"),
         ({"widths": ()}, "received"),
         ({"depths": (1, 1, 0, 1)}, "positive ints"),
+        ({"towers": 0}, "`towers` to be a positive int"),
         ({"std": 0.0}, "`std` to be positive"),
         ({"std": (0.1, -0.1, 0.1)}, "`std` to be positive"),
     ],

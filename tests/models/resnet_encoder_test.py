@@ -99,7 +99,7 @@ def test_computes_the_documented_formula(image_shape):
         layer.moving_variance.assign(rng.uniform(0.5, 2.0, layer.beta.shape))
     x = images(image_shape)
     expected = forward(encoder, (x - np.float32(0.4)) / np.float32(0.2))
-    assert expected.std() > 0.1
+    assert expected.std() > 0.05
     np.testing.assert_allclose(encoder(x), expected, rtol=1e-3, atol=1e-4)
 
 
@@ -138,7 +138,7 @@ def test_one_training_call_moves_the_statistics_by_a_tenth():
     norm = norms_of(encoder)[0]
     expected = 0.1 * y.mean(axis=(0, 1, 2))
     np.testing.assert_allclose(norm.moving_mean, expected, atol=1e-5)
-    expected = 0.9 + 0.1 * y.var(axis=(0, 1, 2))
+    expected = 0.9 + 0.1 * y.var(axis=(0, 1, 2), ddof=1)
     np.testing.assert_allclose(norm.moving_variance, expected, rtol=1e-4)
 
 
@@ -155,17 +155,46 @@ def test_seeds_decide_the_weights():
         assert np.abs(a - b).max() > 1e-3
 
 
-def test_initial_kernels_have_torchvisions_and_pytorchs_scale():
+def test_initial_weights_have_torchvisions_and_pytorchs_scale():
     encoder = tiny(widths=(32, 32), head_width=300, latent_dim=40)
-    kinds = keras.layers.Conv2D, keras.layers.Dense
-    convolution = [x for x in encoder.layers if isinstance(x, kinds[0])][1]
-    kernel = convolution.kernel.numpy()  # He, by fan out: 2 / (9 * 32)
-    relative = 4 * (2 / kernel.size) ** 0.5
+    kernel = encoder.get_layer("stage1_block1_conv1").kernel.numpy()
+    relative = 4 * (2 / kernel.size) ** 0.5  # He, by fan out: 2 / (9 * 32)
     assert kernel.var() == pytest.approx(2 / 288, rel=relative)
-    dense = [x for x in encoder.layers if isinstance(x, kinds[1])][-1]
-    largest = np.abs(dense.kernel).max()  # uniform, by fan in: 1 / sqrt(300)
-    assert largest == pytest.approx(300**-0.5, rel=1e-3)
-    assert largest <= 300**-0.5
+    layer = encoder.get_layer("embedding")  # uniform within 1 / sqrt(300)
+    for weights, room in ((layer.kernel, 1e-3), (layer.bias, 0.1)):
+        largest = np.abs(weights).max()
+        assert largest == pytest.approx(300**-0.5, rel=room)
+        assert largest <= 300**-0.5
+
+
+@pytest.mark.parametrize("size,is_uniform", [(3, True), (7, False)])
+def test_a_new_stem_is_pytorchs_and_imagenets_torchvisions(size, is_uniform):
+    encoder = tiny((16, 16, 3), widths=(64, 8), stem_size=size)
+    kernel = encoder.get_layer("stem_conv").kernel.numpy()
+    assert kernel.shape == (size, size, 3, 64)
+    limit = (size * size * 3) ** -0.5
+    assert (np.abs(kernel).max() <= limit) == is_uniform
+    variance = limit**2 / 3 if is_uniform else 2 / (size * size * 64)
+    relative = 4 * (2 / kernel.size) ** 0.5
+    assert kernel.var() == pytest.approx(variance, rel=relative)
+
+
+# Parameters of torchvision's networks, which end in 1,000 classes.
+@pytest.mark.parametrize(
+    "depth,count,width",
+    [(18, 11_689_512, 512), (34, 21_797_672, 512), (50, 25_557_032, 2048)],
+)
+def test_published_depths(depth, count, width):
+    encoder = ResNetEncoder((64, 64, 3), depths=depth, stem_size=7, seed=0)
+    head = width * 2048 + 2 * 2048 + 2048 * 128 + 128
+    trunk = count - 1000 * (width + 1)
+    weights = encoder.trainable_variables
+    assert sum(int(np.prod(w.shape)) for w in weights) == trunk + head
+
+
+def test_imagenets_stem_halves_the_image():
+    encoder = tiny((16, 18, 3), stem_size=7)
+    assert encoder.get_layer("stem_conv").output.shape[1:3] == (8, 9)
 
 
 def test_saving_gives_an_equal_encoder(tmp_path):
@@ -203,6 +232,8 @@ def test_mixed_precision_gives_float32_embeddings():
         ({"image_shape": (7, 8, 1)}, "at least 8x8"),
         ({"image_shape": (8, 8, 1, 1)}, "three positive ints"),
         ({"depths": (1, 1)}, "one of each a stage"),
+        ({"depths": 20}, "18, 34, 50, 101, 152; received: 20"),
+        ({"stem_size": 5}, "`stem_size` to be 3 or 7"),
         ({"std": 0.0}, "`std` to be positive"),
     ],
 )

@@ -2,6 +2,8 @@
 
 import keras
 
+from clel_tf.optimizers.adam import Adam
+
 # The paper's, as the reference sets them (CIFAR-10).
 DEFAULTS = {
     "steps": 100_000,
@@ -42,7 +44,7 @@ def from_recipe(recipe, total_steps=None):
         for name in ("energy_optimizer", "encoder_optimizer")
     )
     return (
-        _build("energy_optimizer", keras.optimizers.Adam, energy, steps),
+        _build("energy_optimizer", Adam, energy, steps),
         _build("encoder_optimizer", keras.optimizers.SGD, encoder, steps),
     )
 

@@ -3,7 +3,8 @@ import math
 import keras
 import pytest
 
-from clel_tf.models import optimizers
+from clel_tf.optimizers import Adam
+from clel_tf.optimizers import recipe as optimizers
 
 
 def rates(optimizer, steps):
@@ -13,7 +14,7 @@ def rates(optimizer, steps):
 
 def test_defaults_are_the_papers():
     energy, encoder = optimizers.from_recipe({})
-    assert isinstance(energy, keras.optimizers.Adam)
+    assert isinstance(energy, Adam)
     assert (energy.beta_1, energy.beta_2) == (0.0, 0.999)
     assert energy.epsilon == 1e-8
     assert isinstance(encoder, keras.optimizers.SGD)
