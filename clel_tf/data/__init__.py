@@ -1,8 +1,19 @@
-"""Sets of images, in memory as bytes, and their way into a training step."""
+"""Sets of images as bytes, and their way into a training step."""
 
 from clel_tf.data.dequantize import dequantize
 from clel_tf.data.dequantize import to_bytes
 from clel_tf.data.image_data import ImageData
+from clel_tf.data.interpolate import interpolate
 from clel_tf.data.load import load
+from clel_tf.data.statistics import STATISTICS
+from clel_tf.data.streamed_images import StreamedImages
 
-__all__ = ["ImageData", "dequantize", "load", "to_bytes"]
+__all__ = [
+    "STATISTICS",
+    "ImageData",
+    "StreamedImages",
+    "dequantize",
+    "interpolate",
+    "load",
+    "to_bytes",
+]

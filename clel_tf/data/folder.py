@@ -7,19 +7,20 @@ import pathlib
 import numpy as np
 
 from clel_tf.data import image_file
+from clel_tf.data import limits
 from clel_tf.data.image_data import ImageData
-from clel_tf.data.limits import check_bytes
+from clel_tf.data.streamed_images import StreamedImages
 
-_SPLITS = {"train", "test"}
+_TESTS = {"test", "val"}
 
 
-def load_folder(path, image_size=None):
+def load_folder(path, image_size=None, stream=None):
     """Loads the images of a folder, in the order of their names.
 
     The folder holds images (no labels), or one folder of images a class
     (labels are the ranks of the classes' names), or a folder `train` and
-    optionally a folder `test` of one of these forms. PNG, JPEG, BMP, GIF and
-    WebP files are read; files of other names and hidden ones are ignored.
+    optionally a folder `test` or `val` of one of these forms. PNG, JPEG, BMP,
+    GIF and WebP files are read; files of other names and hidden ones are not.
     Images get one channel where all files are gray, else three.
 
     Args:
@@ -27,6 +28,9 @@ def load_folder(path, image_size=None):
         image_size: Optional `(height, width)`: the centre of each image is cut
             to this aspect ratio and resized. Defaults to `None`: the images
             have to be of one size.
+        stream: Optional bool. Whether to decode images whenever they are used,
+            see `clel_tf.data.load`. All headers are read first nevertheless.
+            Defaults to `None`.
 
     Returns:
         `ImageData` with 256 levels, and `class_names` if there are classes.
@@ -52,7 +56,7 @@ def load_folder(path, image_size=None):
     train, test = _find_splits(path)
     files, labels, names = _list_images(train)
     if test is None:
-        return _decode_all(path, [(files, labels)], names, image_size)
+        return _decode_all(path, [(files, labels)], names, image_size, stream)
     test_files, test_labels, test_names = _list_images(test)
     if (names is None) != (test_names is None):
         raise ValueError(
@@ -62,7 +66,7 @@ def load_folder(path, image_size=None):
     if names is not None:
         test_labels = _relabel(test_labels, test_names, names, path)
     splits = [(files, labels), (test_files, test_labels)]
-    return _decode_all(path, splits, names, image_size)
+    return _decode_all(path, splits, names, image_size, stream)
 
 
 def _visible(path):
@@ -84,14 +88,15 @@ def _visible(path):
 
 def _find_splits(path):
     names = {folder.name for folder in _visible(path)[0]}
-    if not names & _SPLITS:
+    if not names & {"train", *_TESTS}:
         return path, None
-    if "train" not in names or names - _SPLITS:
+    tests = names - {"train"}
+    if "train" not in names or tests - _TESTS or len(tests) > 1:
         raise ValueError(
-            "Expected a folder train, optionally one test and no other beside "
-            f"them; received: {sorted(names)} in {path}."
+            "Expected a folder train, optionally one test or val and no other "
+            f"beside them; received: {sorted(names)} in {path}."
         )
-    return path / "train", path / "test" if "test" in names else None
+    return path / "train", path / tests.pop() if tests else None
 
 
 def _list_images(path):
@@ -130,20 +135,31 @@ def _relabel(labels, test_names, names, path):
     return np.array([names.index(n) for n in test_names], np.int64)[labels]
 
 
-def _decode_all(path, splits, names, image_size):
+def _decode_all(path, splits, names, image_size, stream):
     everything = [file for files, _ in splits for file in files]
     headers = [image_file.read_header(file) for file in everything]
     size = image_size or _common_size(everything, headers)
     channels = 1 if all(is_gray for _, is_gray in headers) else 3
-    check_bytes(len(everything) * math.prod(size) * channels, path)
+    num_bytes = len(everything) * math.prod(size) * channels
+    stream = limits.should_stream(num_bytes, stream)
+    if not stream:
+        limits.check_bytes(num_bytes, path)
     arrays = []
     for files, labels in splits:
-        images = np.empty([len(files), *size, channels], np.uint8)
-        for row, file in zip(images, files, strict=True):
-            row[...] = image_file.decode(file, size, channels)
-        arrays += [images, labels]
+        images = _stream(files, size, channels)
+        arrays += [images if stream else images[:], labels]
     spec = f"folder:{os.fspath(path)}"
     return ImageData(spec, *arrays, class_names=names)
+
+
+def _stream(files, size, channels):
+    def read(rows):
+        images = np.empty([len(rows), *size, channels], np.uint8)
+        for image, row in zip(images, rows, strict=True):
+            image[...] = image_file.decode(files[row], size, channels)
+        return images
+
+    return StreamedImages(read, (len(files), *size, channels))
 
 
 def _common_size(files, headers):

@@ -1,15 +1,17 @@
-"""A set of images in memory."""
+"""A set of images, in memory or streamed."""
 
 import dataclasses
 import functools
+import math
 import operator
 
 import numpy as np
 import tensorflow as tf
 
 from clel_tf.data.order import index_batches
+from clel_tf.data.streamed_images import StreamedImages
 
-_CHUNK = 4096  # images counted at once; np.bincount makes int64 copies
+_CHUNK = 2**20  # pixels looked at at once; np.bincount makes int64 copies
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,9 +20,11 @@ class ImageData:
 
     Args:
         spec: str. What the images are, as `clel_tf.data.load` reads it.
-        x_train: uint8 array of shape `[N, H, W, C]`, C 1 or 3, N at least 1.
+        x_train: uint8 array or `StreamedImages` of shape `[N, H, W, C]`, C 1
+            or 3, N at least 1.
         y_train: Optional int64 array of shape `[N]`, classes from 0.
-        x_test: Optional uint8 array of shape `[M, H, W, C]`.
+        x_test: Optional uint8 array or `StreamedImages` of shape
+            `[M, H, W, C]`.
         y_test: Optional int64 array of shape `[M]`.
         levels: int in `[2, 256]`. Pixel values are in `[0, levels)`. Defaults
             to 256, bytes.
@@ -42,9 +46,9 @@ class ImageData:
     """
 
     spec: str
-    x_train: np.ndarray
+    x_train: np.ndarray | StreamedImages
     y_train: np.ndarray | None = None
-    x_test: np.ndarray | None = None
+    x_test: np.ndarray | StreamedImages | None = None
     y_test: np.ndarray | None = None
     levels: int = 256
     class_names: tuple | None = None
@@ -70,7 +74,8 @@ class ImageData:
     def mean(self):
         """Tuple of floats: the mean of each channel over `x_train`.
 
-        Of dequantised values at their midpoints, `(k + 0.5) / levels`.
+        Of dequantised values at their midpoints, `(k + 0.5) / levels`. The
+        first use reads all streamed images once, and decodes those of folders.
         """
         return self._moments[0]
 
@@ -114,18 +119,51 @@ class ImageData:
                 f"{self.spec} without y_train."
             )
         arrays = (self.x_train, self.y_train) if with_labels else self.x_train
-        with tf.device("CPU:0"):
-            # Captured as eager tensors: a constant in the graph ends at 2 GB.
-            tensors = tf.nest.map_structure(tf.convert_to_tensor, arrays)
         return _gather_batches(
-            tensors,
+            tf.nest.map_structure(_gatherer, arrays),
             index_batches(len(self.x_train), batch_size, seed, start_step),
+        )
+
+    def take(self, n):
+        """Takes fewer training images, and the test images as they are.
+
+        Evenly spaced ones, `floor(i N / n)` for i < n, as sources may order
+        images by class.
+
+        Args:
+            n: int in `[1, N]`.
+
+        Returns:
+            `ImageData` of the same spec; streamed where this is.
+
+        Raises:
+            TypeError: If `n` is not an integer.
+            ValueError: If `n` is out of range.
+
+        Example:
+
+        >>> images = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
+        >>> ImageData("ten pixels", images).take(4).x_train.ravel()
+        array([0, 2, 5, 7], dtype=uint8)
+        """
+        n, images, labels = operator.index(n), self.x_train, self.y_train
+        if not 1 <= n <= len(images):
+            raise ValueError(
+                f"Expected n in [1, {len(images)}], the training images of "
+                f"{self.spec}; received: {n}."
+            )
+        rows = np.arange(n) * len(images) // n
+        is_streamed = isinstance(images, StreamedImages)
+        return dataclasses.replace(
+            self,
+            x_train=images.select(rows) if is_streamed else images[rows],
+            y_train=None if labels is None else labels[rows],
         )
 
     @functools.cached_property
     def _moments(self):
         values = (np.arange(self.levels) + 0.5) / self.levels
-        shares = self._counts() / self.x_train[..., 0].size
+        shares = self._counts() / math.prod(self.x_train.shape[:-1])
         mean = shares @ values
         std = np.sqrt((shares * (values - mean[:, np.newaxis]) ** 2).sum(1))
         return tuple(mean.tolist()), tuple(std.tolist())
@@ -133,8 +171,7 @@ class ImageData:
     def _counts(self):
         """How often each channel has each value: exact, unlike a float sum."""
         counts = np.zeros([self.x_train.shape[-1], self.levels], np.int64)
-        for start in range(0, len(self.x_train), _CHUNK):
-            chunk = self.x_train[start : start + _CHUNK]
+        for chunk in _chunks(self.x_train):
             for channel, row in enumerate(counts):
                 values = chunk[..., channel].ravel()
                 row += np.bincount(values, minlength=self.levels)
@@ -154,11 +191,13 @@ class ImageData:
                 f"Expected {where} to have 1 or 3 channels; received: "
                 f"{images.shape[-1]} channels, shape {images.shape}."
             )
-        if self.levels < 256 and images.max() >= self.levels:
-            raise ValueError(
-                f"Expected {where} to have values below levels={self.levels}; "
-                f"received: {images.max()}."
-            )
+        if self.levels < 256:
+            largest = max(chunk.max() for chunk in _chunks(images))
+            if largest >= self.levels:
+                raise ValueError(
+                    f"Expected {where} to have values below levels="
+                    f"{self.levels}; received: {largest}."
+                )
 
     def _check_labels(self, name, images):
         labels = getattr(self, name)
@@ -186,9 +225,25 @@ class ImageData:
             )
 
 
-def _gather_batches(tensors, indices):
+def _chunks(images):
+    size = max(1, _CHUNK // math.prod(images.shape[1:3]))
+    for start in range(0, len(images), size):
+        yield images[start : start + size]
+
+
+def _gatherer(array):
+    """Returns the function of row numbers that gives a batch of an array."""
+    if isinstance(array, StreamedImages):
+        return array.gather
+    with tf.device("CPU:0"):
+        # Captured as an eager tensor: a constant in the graph ends at 2 GB.
+        tensor = tf.convert_to_tensor(array)
+    return functools.partial(tf.gather, tensor)
+
+
+def _gather_batches(gatherers, indices):
     def gather(index):
-        return tf.nest.map_structure(lambda t: tf.gather(t, index), tensors)
+        return tf.nest.map_structure(lambda rows: rows(index), gatherers)
 
     batches = indices.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
     endless = tf.data.INFINITE_CARDINALITY

@@ -56,12 +56,14 @@ def decode(path, size, channels):
         return fit(image.convert("L" if channels == 1 else "RGB"), size)
 
 
-def fit(image, size):
-    """Crops the centre of the right aspect ratio and resizes it (Lanczos).
+def fit(image, size, resample=Image.Resampling.LANCZOS):
+    """Crops the centre of the right aspect ratio and resizes it.
 
     Args:
         image: `PIL.Image.Image` in mode L or RGB.
         size: Tuple `(height, width)`.
+        resample: Pillow's filter. Defaults to Lanczos. It averages where it
+            shrinks.
 
     Returns:
         uint8 array of shape `[height, width, C]`.
@@ -73,7 +75,7 @@ def fit(image, size):
     """
     height, width = size
     if image.size != (width, height):
-        image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+        image = ImageOps.fit(image, (width, height), resample)
     return np.asarray(image, np.uint8).reshape(height, width, -1)
 
 

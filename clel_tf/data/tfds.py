@@ -10,6 +10,7 @@ from clel_tf.data.image_data import ImageData
 from clel_tf.data.limits import check_bytes
 
 _TEST_SPLITS = ("test", "validation")  # the first there is
+_FACE = 140  # side of the centre of CelebA's images that models are trained on
 
 
 def load_tfds(name, image_size=None):
@@ -18,26 +19,37 @@ def load_tfds(name, image_size=None):
     The set is downloaded and prepared where it is not yet. Its feature `image`
     has to hold bytes; its feature `label`, if it is an integer, gives the
     labels. The splits are `train` and `test` (without it: `validation`).
+    Images are cut as is customary for a set:
+
+    | set | image | default size |
+    | --- | --- | --- |
+    | `celeb_a` | the central 140x140, resized (bilinear, antialiased) | 64x64 |
+    | `dtd` | the top-left corner, not resized | 32x32 |
+    | `downsampled_imagenet/32x32` | the whole image | 32x32 |
+    | `downsampled_imagenet/64x64` | the whole image | 64x64 |
+    | any other | the centre of the right aspect, resized (Lanczos) | its own |
 
     Args:
         name: str. A data set, as `tfds.builder` reads it, such as `"cifar10"`
             or `"imagenet_resized/32x32"`. With a folder behind an `@`, as in
             `"my_set@/data/tfds"`, data are looked for and prepared there, else
             where TFDS_DATA_DIR or TensorFlow Datasets itself says.
-        image_size: Optional `(height, width)`: the centre of each image is cut
-            to this aspect ratio and resized. Defaults to `None`: the set has
-            to be of one size.
+        image_size: Optional `(height, width)`. Defaults to `None`: that of the
+            table, where a set without a default has to be of one size.
 
     Returns:
         `ImageData` with 256 levels, and `class_names` if the set has them.
 
     Raises:
         ValueError: If there is no such set, it has no such features or splits,
-            or images of several sizes and no `image_size` is given.
+            images of several sizes and no `image_size` is given, or an image
+            is smaller than its cut.
         OSError: If the set could not be downloaded or prepared.
     """
     builder = _make_builder(name)
     features = builder.info.features
+    default_size, cut = _CUTS.get(_full_name(builder), (None, _fit))
+    image_size = image_size or default_size
     size, channels = _image_shape(name, features, image_size)
     _prepare(name, builder)
     splits = builder.info.splits
@@ -45,7 +57,8 @@ def load_tfds(name, image_size=None):
     for split in _choose_splits(name, splits):
         count = splits[split].num_examples
         check_bytes(count * math.prod(size) * channels, f"tfds:{name}")
-        arrays += _read_split(builder, split, [count, *size, channels])
+        shape = [count, *size, channels]
+        arrays += _read_split(builder, split, shape, cut)
     names = getattr(_feature(features, "label"), "names", None)
     names = None if names is None else tuple(names)
     return ImageData(f"tfds:{name}", *arrays, class_names=names)
@@ -64,6 +77,11 @@ def _make_builder(name):
             f"Expected a data set of TensorFlow Datasets; received: {name} "
             f"({first_line})."
         ) from error
+
+
+def _full_name(builder):
+    config = builder.builder_config
+    return f"{builder.name}/{config.name}" if config else builder.name
 
 
 def _prepare(name, builder):
@@ -117,13 +135,13 @@ def _choose_splits(name, splits):
     return ["train", *tests[:1]]
 
 
-def _read_split(builder, split, shape):
+def _read_split(builder, split, shape, cut):
     import tensorflow_datasets as tfds
 
     has_labels = _is_class(_feature(builder.info.features, "label"))
     images, labels = np.empty(shape, np.uint8), np.empty(shape[:1], np.int64)
     for row, example in enumerate(tfds.as_numpy(builder.as_dataset(split))):
-        images[row] = _fit(example["image"], tuple(shape[1:3]))
+        images[row] = cut(example["image"], tuple(shape[1:3]))
         if has_labels:
             labels[row] = example["label"]
     # A label of -1 is how test splits say that theirs are secret.
@@ -135,9 +153,33 @@ def _is_class(feature):
     return shape == () and np.issubdtype(feature.np_dtype, np.integer)
 
 
-def _fit(image, size):
+def _fit(image, size, **kwargs):
     if image.shape[:2] == size:
         return image
     # Pillow has grey images without an axis of channels.
     image = image[..., 0] if image.shape[-1] == 1 else image
-    return image_file.fit(Image.fromarray(image), size)
+    return image_file.fit(Image.fromarray(image), size, **kwargs)
+
+
+def _fit_face(image, size):
+    top, left = ((side - _FACE) // 2 for side in image.shape[:2])
+    face = image[top : top + _FACE, left : left + _FACE]
+    return _fit(face, size, resample=Image.Resampling.BILINEAR)
+
+
+def _corner(image, size):
+    corner = image[: size[0], : size[1]]
+    if corner.shape[:2] != size:
+        raise ValueError(
+            f"Expected images of at least {size} to cut their corner; "
+            f"received: one of {image.shape[:2]} (height, width)."
+        )
+    return corner
+
+
+_CUTS = {  # a set's default size, and how an image is cut to a size
+    "celeb_a": ((64, 64), _fit_face),
+    "downsampled_imagenet/32x32": ((32, 32), _fit),
+    "downsampled_imagenet/64x64": ((64, 64), _fit),
+    "dtd": ((32, 32), _corner),
+}

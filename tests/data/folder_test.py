@@ -56,6 +56,14 @@ def test_reads_train_and_test_without_classes(tmp_path):
     assert data.y_train is data.y_test is None
 
 
+def test_val_is_the_test_part_too(tmp_path):
+    _save(tmp_path / "train" / "ant" / "a.png", 1)
+    _save(tmp_path / "val" / "ant" / "a.png", 2)
+    data = load_folder(tmp_path)
+    assert (_values(data.x_train), _values(data.x_test)) == ([1], [2])
+    assert data.y_train.tolist() == data.y_test.tolist() == [0]
+
+
 def test_reads_train_alone(tmp_path):
     _save(tmp_path / "train" / "a.png", 1)
     data = load_folder(tmp_path)
@@ -124,7 +132,16 @@ def test_refuses_folders_in_classes(tmp_path):
         load_folder(tmp_path)
 
 
-@pytest.mark.parametrize("names", [["test"], ["train", "val"], ["test", "ant"]])
+_UNCLEAR = [
+    ["test"],
+    ["val"],
+    ["test", "ant"],
+    ["train", "ant"],
+    ["train", "test", "val"],
+]
+
+
+@pytest.mark.parametrize("names", _UNCLEAR)
 def test_refuses_unclear_splits(tmp_path, names):
     for name in names:
         _save(tmp_path / name / "a.png", 1)
@@ -158,4 +175,4 @@ def test_refuses_sets_larger_than_memory_should_hold(tmp_path, monkeypatch):
     for name in ("a.png", "b.png"):
         _save(tmp_path / name, 1)
     with pytest.raises(ValueError, match="at most 31 bytes.* 32 bytes"):
-        load_folder(tmp_path)
+        load_folder(tmp_path, stream=False)

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from clel_tf.data import ImageData
+from clel_tf.data import StreamedImages
 
 
 def _numbered(count, with_labels=True):
@@ -108,11 +109,58 @@ def test_moments_are_those_of_the_midpoints():
 
 
 def test_moments_count_every_chunk():
-    images = np.zeros([5000, 1, 1, 1], np.uint8)
+    images = np.zeros([5000, 16, 16, 1], np.uint8)  # more than a chunk
     images[2500:] = 255
     data = ImageData("halves", images)
     assert data.mean == pytest.approx((0.5,), abs=1e-12)
     assert data.std == pytest.approx((127.5 / 256,), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 3, 5, 6, 7])
+def test_take_spaces_images_evenly(n):
+    data = _numbered(7)
+    taken = data.take(n)
+    rows = [int(i * 7 / n + 1e-9) for i in range(n)]
+    assert taken.x_train[:, 0, 0, 0].tolist() == rows
+    assert (taken.y_train - 100).tolist() == rows
+    assert len(data.x_train) == 7
+
+
+def test_take_meets_every_class_of_ordered_images():
+    labels = np.repeat(np.arange(10), 30)
+    data = ImageData("ordered", np.zeros([300, 1, 1, 1], np.uint8), labels)
+    assert np.bincount(data.take(50).y_train).tolist() == [5] * 10
+
+
+def test_take_keeps_the_rest():
+    images = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1)
+    test, names = (images[:2], np.array([1, 0])), ("ant", "bee")
+    data = ImageData("six", images, None, *test, 9, names).take(2)
+    assert (data.spec, data.levels, data.class_names) == ("six", 9, names)
+    assert data.y_train is None
+    assert (data.x_test, data.y_test) == test
+
+
+@pytest.mark.parametrize(
+    "n, error, match",
+    [
+        (0, ValueError, r"\[1, 7\].*numbered; received: 0"),
+        (8, ValueError, "received: 8"),
+        (2.0, TypeError, "float"),
+    ],
+)
+def test_take_refuses_other_numbers(n, error, match):
+    with pytest.raises(error, match=match):
+        _numbered(7).take(n)
+
+
+def test_checks_streamed_images_as_arrays():
+    stream = StreamedImages(lambda rows: _IMAGES[rows], _IMAGES.shape)
+    ImageData("set", stream, _LABELS, stream)
+    with pytest.raises(ValueError, match="levels=17; received: 20"):
+        ImageData("set", stream, levels=17)
+    with pytest.raises(ValueError, match=r"y_train .* \(3,\)"):
+        ImageData("set", stream, _LABELS[:3])
 
 
 def test_is_frozen():

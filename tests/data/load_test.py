@@ -26,7 +26,17 @@ def test_loads_folders_from_home(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "spec",
-    ["", "mnist", "digits:", "digits:3", "npz", "npz:", "folder:", "tfds:"],
+    [
+        "",
+        "mnist",
+        "digits:",
+        "digits:3",
+        "npz",
+        "npz:",
+        "folder:",
+        "tfds:",
+        "interpolate:",
+    ],
 )
 def test_lists_the_known_specs(spec):
     match = "digits, npz:PATH, folder:PATH, tfds:NAME"
@@ -40,7 +50,21 @@ def test_refuses_specs_that_are_no_strings():
         load(None)
 
 
-@pytest.mark.parametrize("spec", ["npz:nowhere/a.npz", "folder:nowhere"])
+def test_loads_interpolations():
+    data = load("interpolate:digits", image_size=(8, 8))
+    assert data.spec == "interpolate:digits"
+    assert (len(data.x_train), len(data.x_test), data.levels) == (1337, 260, 17)
+
+
+@pytest.mark.parametrize("spec", ["digits", "tfds:x", "interpolate:tfds:x"])
+def test_refuses_to_stream_what_it_cannot(spec):
+    with pytest.raises(ValueError, match="npz:PATH or folder:PATH for stream"):
+        load(spec, stream=True)
+
+
+@pytest.mark.parametrize(
+    "spec", ["npz:nowhere/a.npz", "folder:nowhere", "interpolate:npz:nowhere"]
+)
 def test_refuses_missing_paths(spec):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load(spec)
