@@ -1,12 +1,14 @@
 """Named recipes: data, networks, sampler, losses and optimizers.
 
 A recipe is a plain dict, as it stands in a run's `config.json`; each of its
-parts holds the arguments of the class of that name. A JSON file of the same
-form is a recipe of one's own; `clel-train --set part.name=value` changes one.
+parts holds the arguments of the class of that name; `chain_augmentation` holds
+what differs there from `augmentation`. A JSON file of the same form is a recipe
+of one's own; `clel-train --set part.name=value` changes one.
 """
 
 import copy
 
+from clel_tf.data.statistics import STATISTICS
 from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
 from clel_tf.models.energy_resnet import EnergyResNet
 from clel_tf.models.resnet_encoder import ResNetEncoder
@@ -19,10 +21,81 @@ _PARTS = {
     "sampler": SGLD,
     "replay_buffer": ReplayBuffer,
     "augmentation": SimCLRAugmentation,
+    "chain_augmentation": SimCLRAugmentation,
 }
 
 # Mean and standard deviation of scikit-learn's digits, (k + 1/2) / 17.
 _DIGITS_IMAGES = {"image_shape": [8, 8, 1], "mean": 0.317, "std": 0.354}
+
+_IMAGENET32 = "tfds:imagenet_resized/32x32"
+_EMA_HALF_LIFE = 20_000  # images, in the paper's code
+_PAPER_BATCH = 64
+
+
+def _paper(size, data, statistics, side=32):
+    """The paper's recipe: an energy network's size on a data set."""
+    mean, std = STATISTICS[statistics]
+    images = {"image_shape": [side, side, 3], "mean": mean, "std": std}
+    images = {name: list(value) for name, value in images.items()}
+    network = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in EnergyResNet.sizes[size].items()
+    }
+    return {
+        "data": data,
+        "energy_network": {**images, **network, "dense_stddev": 0.01},
+        # From 64x64 on the reference keeps ImageNet's stem.
+        "encoder": {
+            **images,
+            "depths": 18,
+            "stem_size": 3 if side < 64 else 7,
+        },
+        "sampler": {
+            "step_size": 100.0,
+            "noise_scale": 1e-3,
+            "num_steps": 60,
+            "sample_steps": 600,  # ten rounds of 60
+        },
+        "replay_buffer": {
+            "capacity": 10_000,
+            "reinitialize_probability": 0.001,
+            "max_age": None,
+        },
+        "augmentation": {
+            "flavour": "reference",
+            "crop_scale": [0.08, 1.0],
+            "crop_ratio": [3 / 4, 4 / 3],
+            "brightness": 0.4,
+            "contrast": 0.4,
+            "saturation": 0.4,
+            "hue": 0.1,
+            "jitter_probability": 0.8,
+            "grayscale_probability": 0.2,
+            "flip_probability": 0.5,
+        },
+        "chain_augmentation": {},
+        "model": {
+            "chain_augmentation_probability": 1.0,
+            "alpha": 1.0,
+            "beta": 0.01,
+            "temperature": 0.2,
+            "encoder_l2": 5e-4,
+            "ema_decay": 0.5 ** (_PAPER_BATCH / _EMA_HALF_LIFE),
+            "ema_start": _EMA_HALF_LIFE // _PAPER_BATCH,
+            "levels": 256,
+        },
+        "recipe": {
+            "steps": 100_000,
+            "batch_size": _PAPER_BATCH,
+            "energy_optimizer": {
+                "learning_rate": 1e-4,
+                "warmup_steps": 2000,
+                "final_fraction": 1.0,
+            },
+            "encoder_optimizer": {"learning_rate": 3e-2},
+        },
+    }
+
 
 _PRESETS = {
     "digits": {
@@ -67,6 +140,7 @@ _PRESETS = {
             "grayscale_probability": 0.0,
             "flip_probability": 0.0,
         },
+        "chain_augmentation": {},
         "model": {
             "chain_augmentation_probability": 0.0,
             "alpha": 1.0,
@@ -88,6 +162,12 @@ _PRESETS = {
             "encoder_optimizer": {"learning_rate": 3e-2},
         },
     },
+    "cifar10_small": _paper("small", "tfds:cifar10", "cifar10"),
+    "cifar10_base": _paper("base", "tfds:cifar10", "cifar10"),
+    "cifar10_large": _paper("large", "tfds:cifar10", "cifar10"),
+    "imagenet32_base": _paper("base", _IMAGENET32, "imagenet32"),
+    "imagenet32_large": _paper("large", _IMAGENET32, "imagenet32"),
+    "celeba64_base": _paper("base", "tfds:celeb_a", "celeb_a", side=64),
 }
 
 
@@ -132,6 +212,10 @@ def build(config, seed=0):
     parts = {}
     for name, part in _PARTS.items():
         options = dict(config.get(name, {}))
+        if name == "chain_augmentation":
+            if not options:
+                continue
+            options = {**config.get("augmentation", {}), **options}
         if name in seeded:
             options["seed"] = seeded[name]
         parts[name] = _call(name, part, options)

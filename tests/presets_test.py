@@ -6,6 +6,7 @@ from sklearn.datasets import load_digits
 
 from clel_tf import presets
 from clel_tf.models import CLEL
+from clel_tf.models import EnergyResNet
 
 TINY = {"widths": [3, 4], "depths": [1, 1], "head_width": 4, "latent_dim": 3}
 
@@ -69,6 +70,62 @@ def test_builds_the_recipes_model():
     assert model.recipe["steps"] == 13
     assert len(model.energy_network.spectral_layers) == 6
     assert json.dumps(config) == before
+
+
+def test_chains_are_augmented_as_views_are_but_for_what_the_recipe_changes():
+    model = presets.build(tiny(augmentation={"contrast": 0.125}))
+    assert model.chain_augmentation is model.augmentation
+    changed = tiny(
+        augmentation={"contrast": 0.125},
+        chain_augmentation={"crop_scale": [0.9, 1.0]},
+    )
+    model = presets.build(changed)
+    assert model.chain_augmentation.crop.scale == (0.9, 1.0)
+    assert model.chain_augmentation.jitter.contrast == 0.125
+    assert model.augmentation.crop.scale == (0.6, 1.0)
+
+
+PAPERS = [name for name in presets.names() if name != "digits"]
+
+
+def test_the_papers_presets_are_there():
+    assert sorted(PAPERS) == [
+        "celeba64_base",
+        "cifar10_base",
+        "cifar10_large",
+        "cifar10_small",
+        "imagenet32_base",
+        "imagenet32_large",
+    ]
+
+
+def test_builds_the_papers_models():
+    model = presets.build(presets.get("cifar10_small"))
+    network, encoder = model.energy_network, model.encoder
+    count = sum(int(np.prod(w.shape)) for w in network.trainable_variables)
+    assert count == 1_725_056 and encoder.config["depths"] == 18
+    assert model.replay_buffer.images.nbytes == 4 * 10_000 * 32 * 32 * 3
+    assert model.sampler.langevin_temperature == pytest.approx(5e-9)
+    # Half a moving average is as old as 20,000 images, batches of 64.
+    assert model.ema_decay ** (20_000 / 64) == pytest.approx(0.5)
+    assert (model.alpha, model.beta, model.temperature) == (1.0, 0.01, 0.2)
+    assert model.encoder_l2 == 5e-4 and model.levels == 256
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_papers_networks_are_those_of_their_names(name):
+    config = presets.get(name)
+    data, size = name.split("_")
+    part = config["energy_network"]
+    side = 64 if data == "celeba64" else 32
+    assert part["image_shape"] == [side, side, 3]
+    assert tuple(part["widths"]) == EnergyResNet.sizes[size]["widths"]
+    assert part.get("towers", 1) == (3 if size == "large" else 1)
+    assert config["encoder"]["stem_size"] == (7 if side == 64 else 3)
+    assert (config["recipe"]["steps"], config["recipe"]["batch_size"]) == (
+        100_000,
+        64,
+    )
 
 
 def all_weights(model):

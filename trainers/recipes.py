@@ -124,9 +124,11 @@ def complete(recipe, data):
     for part in ("energy_network", "encoder"):
         options = recipe.setdefault(part, {})
         options.setdefault("image_shape", list(data.image_shape))
-        options.setdefault("mean", data.mean)
-        # A channel that never varies has no scale to divide by.
-        options.setdefault("std", tuple(s or 1.0 for s in data.std))
+        if "mean" not in options:  # which reads all of the data
+            options["mean"] = data.mean
+        if "std" not in options:
+            # A channel that never varies has no scale to divide by.
+            options["std"] = tuple(s or 1.0 for s in data.std)
         if tuple(options["image_shape"]) != tuple(data.image_shape):
             raise ValueError(
                 f"The recipe's {part} expects images of shape "

@@ -22,6 +22,19 @@ _DATA = flags.DEFINE_string(
     "Training images instead of the recipe's: digits, npz:PATH, folder:PATH or "
     "tfds:NAME.",
 )
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size",
+    None,
+    "Side in pixels that images of folders and TensorFlow Datasets are cropped "
+    "and resized to.",
+    lower_bound=1,
+)
+_MAX_IMAGES = flags.DEFINE_integer(
+    "max_images",
+    None,
+    "Number of training images to use, evenly spaced in the set.",
+    lower_bound=1,
+)
 _STEPS = flags.DEFINE_integer(
     "steps", None, "Training steps instead of the recipe's.", lower_bound=1
 )
@@ -54,6 +67,8 @@ def main(_):
         preset=_PRESET.value,
         recipe=recipe,
         seed=_SEED.value,
+        image_size=_IMAGE_SIZE.value,
+        max_images=_MAX_IMAGES.value,
         sample_every=_SAMPLE_EVERY.value,
         checkpoint_every=_CHECKPOINT_EVERY.value,
     )

@@ -14,6 +14,8 @@ from clel_tf.trainers import recipes
 from clel_tf.trainers.run_directory import RunDirectory
 from clel_tf.trainers.summary import summarize
 
+_MAX_DIRECTION_IMAGES = 50_000  # enough for means: all of CIFAR-10
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -23,6 +25,9 @@ class TrainConfig:
         preset: name of the preset, or path of the JSON file, of the recipe.
         recipe: the complete recipe, overrides included.
         seed: seed of the weights, the data order and everything drawn.
+        image_size: side that images of folders and TensorFlow Datasets are
+            resized to, or None for the recipe's or their own.
+        max_images: number of training images used, or None for all.
         log_every: steps between two rows of metrics.csv.
         sample_every: steps between two pictures in samples/.
         checkpoint_every: steps between two checkpoints.
@@ -31,6 +36,8 @@ class TrainConfig:
     preset: str
     recipe: dict
     seed: int = 0
+    image_size: int | None = None
+    max_images: int | None = None
     log_every: int = 10
     sample_every: int = 200
     checkpoint_every: int = 200
@@ -38,6 +45,9 @@ class TrainConfig:
     def __post_init__(self):
         for name in ("log_every", "sample_every", "checkpoint_every"):
             recipes.check_positive(name, getattr(self, name))
+        for name in ("image_size", "max_images"):
+            if getattr(self, name) is not None:
+                recipes.check_positive(name, getattr(self, name))
         for name in ("steps", "batch_size"):
             recipes.check_positive(name, self.recipe["recipe"].get(name))
 
@@ -64,7 +74,7 @@ def train(config, workdir):
     Raises:
         ValueError: if the directory holds something else.
     """
-    data = clel_tf.data.load(config.recipe["data"])
+    data = load_data(config)
     recipe = recipes.complete(config.recipe, data)
     run = RunDirectory(workdir)
     run.check(dataclasses.asdict(config))
@@ -88,6 +98,20 @@ def train(config, workdir):
 
     _fit(model, data, config, run, checkpoints, start)
     return _finish(model, data, config, run)
+
+
+def load_data(config):
+    """Loads a run's data: `clel_tf.data.ImageData`.
+
+    Args:
+        config: `TrainConfig`.
+    """
+    size = config.image_size and (config.image_size,) * 2
+    if size is None:
+        shape = config.recipe.get("energy_network", {}).get("image_shape")
+        size = shape and tuple(shape[:2])
+    data = clel_tf.data.load(config.recipe["data"], size)
+    return data.take(config.max_images) if config.max_images else data
 
 
 def _strategy():
@@ -140,7 +164,9 @@ def _finish(model, data, config, run):
 
 def _save_class_directions(model, data, path):
     """Unit mean latent of each class, for conditional sampling."""
-    latents = model.latents(data.x_train)
+    if len(data.x_train) > _MAX_DIRECTION_IMAGES:
+        data = data.take(_MAX_DIRECTION_IMAGES)
+    latents = model.latents(data.x_train[:])
     means = np.stack(
         [
             latents[data.y_train == label].mean(axis=0)

@@ -6,10 +6,12 @@ from clel_tf.images import save_grid
 
 
 class SampleGrid(keras.callbacks.Callback):
-    """Draws a picture of fresh samples at regular steps of training.
+    """Draws pictures of samples at regular steps of training.
 
-    Writes `step_000200.png` and so on: samples of the averaged energy network
-    from uniform noise, always with the same seed, so that pictures compare.
+    Writes `step_000200.png` and so on: fresh samples, of the averaged energy
+    network from uniform noise, always with the same seed, so that pictures
+    compare. Beside each, `buffer_000200.png` shows the replay buffer's first
+    chains.
 
     Args:
         directory: str or path of an existing directory.
@@ -33,5 +35,7 @@ class SampleGrid(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         step = int(self.model.step.numpy())
         if step % self.every == 0:
-            images = self.model.sample(self.num_images, seed=self.seed)
-            save_grid(images, self.directory / f"step_{step:06}.png")
+            fresh = self.model.sample(self.num_images, seed=self.seed)
+            chains = self.model.replay_buffer.images[: self.num_images]
+            for name, images in (("step", fresh), ("buffer", chains)):
+                save_grid(images, self.directory / f"{name}_{step:06}.png")

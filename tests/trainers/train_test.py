@@ -73,6 +73,7 @@ def test_a_run_leaves_what_it_promises(run):
         "timing.csv",
         "samples.png",
         "samples/step_000004.png",
+        "samples/buffer_000004.png",
         "model.keras",
         "class_directions.npz",
         "checkpoints/step_000000012.weights.h5",
