@@ -104,7 +104,9 @@ def test_builds_the_papers_models():
     network, encoder = model.energy_network, model.encoder
     count = sum(int(np.prod(w.shape)) for w in network.trainable_variables)
     assert count == 1_725_056 and encoder.config["depths"] == 18
-    assert model.replay_buffer.images.nbytes == 4 * 10_000 * 32 * 32 * 3
+    stored = {}
+    model.replay_buffer.save_own_variables(stored)
+    assert stored["images"].nbytes == 30_720_000  # 31 MB
     assert model.sampler.langevin_temperature == pytest.approx(5e-9)
     # Half a moving average is as old as 20,000 images, batches of 64.
     assert model.ema_decay ** (20_000 / 64) == pytest.approx(0.5)

@@ -106,11 +106,13 @@ def load_data(config):
     Args:
         config: `TrainConfig`.
     """
-    size = config.image_size and (config.image_size,) * 2
-    if size is None:
-        shape = config.recipe.get("energy_network", {}).get("image_shape")
-        size = shape and tuple(shape[:2])
-    data = clel_tf.data.load(config.recipe["data"], size)
+    spec, size = config.recipe["data"], None
+    shape = config.recipe.get("energy_network", {}).get("image_shape")
+    if config.image_size:
+        size = (config.image_size, config.image_size)
+    elif shape and spec.startswith(("folder:", "tfds:")):
+        size = tuple(shape[:2])
+    data = clel_tf.data.load(spec, size)
     return data.take(config.max_images) if config.max_images else data
 
 

@@ -7,7 +7,9 @@ import sys
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
+import clel_tf
 from clel_tf import callbacks
 from clel_tf.trainers import recipes
 from clel_tf.trainers import train_lib
@@ -183,6 +185,40 @@ def test_a_run_on_other_images_takes_its_shape_from_them(tmp_path):
     assert model.image_shape == (12, 10, 3) and model.levels == 256
 
 
+def write_images(folder, count=24):
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        pixels = rng.integers(0, 256, (12 + i % 3, 14, 3)).astype("uint8")
+        Image.fromarray(pixels).save(folder / f"{i:02}.png")
+
+
+def test_a_run_takes_some_of_a_folders_images_resized(tmp_path):
+    write_images(tmp_path)
+    spec = f"folder:{tmp_path}"
+    recipe = recipes.for_data(config(steps=2).recipe, spec)
+    options = {"image_size": 10, "max_images": 18}
+    wanted = train_lib.TrainConfig("digits", recipe, **options)
+    data = train_lib.load_data(wanted)
+    assert data.x_train.shape == (18, 10, 10, 3)
+    everything = clel_tf.data.load(spec, (10, 10)).x_train
+    np.testing.assert_array_equal(data.x_train[-1], everything[17 * 24 // 18])
+
+
+def test_a_recipes_own_size_is_what_a_folder_is_resized_to(tmp_path):
+    write_images(tmp_path)
+    recipe = config(steps=2).recipe
+    recipe["data"] = f"folder:{tmp_path}"
+    recipe["energy_network"]["image_shape"] = [9, 8, 3]
+    data = train_lib.load_data(train_lib.TrainConfig("digits", recipe))
+    assert data.image_shape == (9, 8, 3)
+
+
+@pytest.mark.parametrize("name", ["image_size", "max_images"])
+def test_sizes_are_positive(name):
+    with pytest.raises(ValueError, match=f"{name} to be a positive int"):
+        train_lib.TrainConfig("digits", config().recipe, **{name: 0})
+
+
 @pytest.mark.parametrize(
     "flags, words",
     [
@@ -190,6 +226,7 @@ def test_a_run_on_other_images_takes_its_shape_from_them(tmp_path):
         ([], "workdir"),
         (["--workdir=x", "--steps=0"], "steps"),
         (["--workdir=x", "--preset=nothing"], "digits"),
+        (["--workdir=x", "--max_images=5000"], "1437"),
     ],
 )
 def test_the_binary_answers_a_wrong_flag_in_one_line(flags, words, tmp_path):
