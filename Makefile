@@ -4,8 +4,9 @@ PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/.installed
 RUN = runs/digits
+PYTORCH = torch==2.13.0
 
-.PHONY: demo test test-all lint figures
+.PHONY: demo test test-parity test-all lint figures
 
 demo: $(INSTALLED)
 	$(BIN)/clel-train --preset=digits --workdir=$(RUN)
@@ -20,6 +21,12 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# The same, with PyTorch (its CPU build is enough) for the tests of parity.
+test-parity: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  $(PYTORCH)
+	$(MAKE) test
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest

@@ -86,7 +86,7 @@ def train(config, workdir):
     replicas = strategy.num_replicas_in_sync
     with strategy.scope():
         model = clel_tf.presets.build(recipe, config.seed)
-        model.compile(steps_per_execution=_steps_per_call(config))
+        model.compile(steps_per_execution=_steps_per_call(config, replicas))
     model.replay_buffer.check_batch(-(-config.batch_size // replicas))
     run.create(dataclasses.asdict(config))
     checkpoints = callbacks.Checkpoints(
@@ -122,8 +122,10 @@ def _strategy():
     return tf.distribute.get_strategy()
 
 
-def _steps_per_call(config):
+def _steps_per_call(config, replicas):
     """Steps that the device makes between two looks of the host."""
+    if replicas > 1:
+        return 1  # Keras 3.15 fails on more, on any distributed dataset
     return math.gcd(
         config.steps,
         config.log_every,

@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import clel_tf
@@ -170,6 +171,13 @@ def test_a_directory_of_other_files_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ValueError, match="other files"):
         train_lib.train(config(), tmp_path)
+
+
+def test_a_run_on_two_devices(tmp_path, monkeypatch):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    monkeypatch.setattr(train_lib, "_strategy", lambda: strategy)
+    summary = train_lib.train(config(steps=2, every=2), tmp_path / "run")
+    assert summary["steps"] == 2 and summary["nan_steps"] == 0
 
 
 def test_a_run_on_other_images_takes_its_shape_from_them(tmp_path):
