@@ -98,8 +98,10 @@ class SpectralConv2D(keras.layers.Layer):
         # 15 iterations, sigma of wide random kernels is up to 5% low.
         matrix = self._matrix()
         gram = ops.matmul(ops.transpose(matrix), matrix)
-        self.u.assign(ops.eigh(gram)[1][:, -1])
-        self.refresh(iterations=1)
+        u = ops.eigh(gram)[1][:, -1]
+        self.u.assign(u)
+        self.v.assign(ops.normalize(ops.matmul(matrix, u), axis=-1))
+        self.refresh()
 
     def _state(self, name, shape):
         return self.add_weight(
@@ -164,7 +166,7 @@ class SpectralConv2D(keras.layers.Layer):
 
     def _iterate(self, count):
         matrix = ops.stop_gradient(self._matrix())
-        for _ in range(count):
-            v = ops.normalize(ops.matmul(matrix, self.u), axis=-1)
-            self.v.assign(v)
-            self.u.assign(ops.normalize(ops.matmul(v, matrix), axis=-1))
+        for _ in range(count):  # in PyTorch's order: u from v, then v from u
+            u = ops.normalize(ops.matmul(self.v, matrix), axis=-1)
+            self.u.assign(u)
+            self.v.assign(ops.normalize(ops.matmul(matrix, u), axis=-1))

@@ -2,6 +2,12 @@
 
 from clel_tf.models.clel import CLEL
 from clel_tf.models.energy_resnet import EnergyResNet
+from clel_tf.models.reference_checkpoint import load_reference_checkpoint
 from clel_tf.models.resnet_encoder import ResNetEncoder
 
-__all__ = ["CLEL", "EnergyResNet", "ResNetEncoder"]
+__all__ = [
+    "CLEL",
+    "EnergyResNet",
+    "ResNetEncoder",
+    "load_reference_checkpoint",
+]

@@ -60,13 +60,13 @@ def _with_schedule(options, steps):
     """Replaces a peak, a warm-up and a final fraction by their schedule."""
     options = dict(options)
     peak = options.pop("learning_rate")
-    warmup = options.pop("warmup_steps")
-    final = options.pop("final_fraction")
+    # The first of w warm-up steps has 1/w of the peak, not a rate of 0.
+    ramp = max(options.pop("warmup_steps") - 1, 0)
     schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else peak,
-        warmup_target=peak if warmup else None,
-        warmup_steps=warmup,
-        decay_steps=max(steps - warmup, 1),
-        alpha=final,
+        initial_learning_rate=peak / (ramp + 1),
+        warmup_target=peak if ramp else None,
+        warmup_steps=ramp,
+        decay_steps=max(steps - ramp, 1),
+        alpha=options.pop("final_fraction"),
     )
     return {**options, "learning_rate": schedule}

@@ -63,9 +63,7 @@ def test_towers_read_halved_images():
     # A checkerboard averages to grey, so the second tower cannot see it.
     board = np.indices((16, 16)).sum(0) % 2
     board = board[np.newaxis, ..., np.newaxis].astype("float32")
-    second = keras.Model(
-        network.input, network.get_layer("tower2_stem").output
-    )
+    second = keras.Model(network.input, network.get_layer("tower2_stem").output)
     grey = np.full_like(board, 0.5)
     np.testing.assert_allclose(second(board), second(grey), atol=1e-5)
     assert np.abs(network(board)[0] - network(grey)[0]).max() > 1e-3

@@ -26,8 +26,8 @@ def test_defaults_are_the_papers():
 def test_default_schedules_are_the_papers():
     energy, encoder = optimizers.from_recipe({})
     # Linear over 2,000 steps, then constant.
-    received = rates(energy, [0, 500, 2000, 50_000, 100_000])
-    expected = [0.0, 2.5e-5, 1e-4, 1e-4, 1e-4]
+    received = rates(energy, [0, 499, 1999, 50_000, 100_000])
+    expected = [5e-8, 2.5e-5, 1e-4, 1e-4, 1e-4]
     assert received == pytest.approx(expected, rel=1e-5)
     # Half a cosine over 100,000 steps, from the first.
     received = rates(encoder, [0, 25_000, 50_000, 100_000])
@@ -37,8 +37,9 @@ def test_default_schedules_are_the_papers():
 
 def closed_form(step, peak, warmup, total, final):
     if step < warmup:
-        return peak * step / warmup
-    share = min((step - warmup) / (total - warmup), 1.0)
+        return peak * (step + 1) / warmup
+    last = max(warmup - 1, 0)  # of the warm-up, where the cosine starts
+    share = min((step - last) / (total - last), 1.0)
     cosine = 0.5 * (1.0 + math.cos(math.pi * share))
     return peak * (final + (1.0 - final) * cosine)
 
@@ -67,7 +68,7 @@ def test_total_steps_override_the_recipes():
 
 def test_a_run_shorter_than_the_warm_up_follows_it():
     energy, _ = optimizers.from_recipe({}, total_steps=10)
-    assert rates(energy, [10]) == pytest.approx([1e-4 * 10 / 2000], rel=1e-5)
+    assert rates(energy, [10]) == pytest.approx([1e-4 * 11 / 2000], rel=1e-5)
 
 
 def test_options_reach_the_optimizers():
