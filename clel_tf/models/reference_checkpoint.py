@@ -10,6 +10,8 @@ from clel_tf.layers.spectral_conv2d import SpectralConv2D
 from clel_tf.models.clel import CLEL
 from clel_tf.models.common import refresh_spectral
 from clel_tf.models.energy_resnet import EnergyResNet
+from clel_tf.models.resnet_encoder import DEPTHS
+from clel_tf.models.resnet_encoder import FIRST_BOTTLENECK
 from clel_tf.models.resnet_encoder import ResNetEncoder
 from clel_tf.samplers.replay_buffer import ReplayBuffer
 
@@ -39,8 +41,6 @@ _SPECTRAL_KEYS = {
 # By rank, where in their tensor the axes of our variable are.
 _AXES = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
 _MEMORY = "sampler.memory"
-_BASIC = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
-_BOTTLENECK = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152}
 _LISTED = 4  # keys that an error names of each kind
 
 
@@ -349,15 +349,19 @@ def _encoder_options(state):
     }
 
 
-def _published(depths, bottleneck):
-    if not bottleneck:
-        return _BASIC.get(depths, depths)
-    if depths not in _BOTTLENECK:
+def _published(blocks, bottleneck):
+    """The depth of a published network, or its blocks if they are basic."""
+    known = {
+        DEPTHS[depth]: depth
+        for depth in DEPTHS
+        if (depth >= FIRST_BOTTLENECK) == bottleneck
+    }
+    if bottleneck and blocks not in known:
         raise ValueError(
             "Expected an encoder of bottleneck blocks to have "
-            f"{', '.join(map(str, _BOTTLENECK))} of them; received: {depths}."
+            f"{', '.join(map(str, known))} of them; received: {blocks}."
         )
-    return _BOTTLENECK[depths]
+    return known.get(blocks, blocks)
 
 
 def _image_shape(memory, stem_size, given):

@@ -7,14 +7,14 @@ from clel_tf.models.common import normalize
 from clel_tf.models.common import seed_stream
 
 # Blocks in each stage of the published networks.
-_DEPTHS = {
+DEPTHS = {
     18: (2, 2, 2, 2),
     34: (3, 4, 6, 3),
     50: (3, 4, 6, 3),
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
 }
-_FIRST_BOTTLENECK = 50
+FIRST_BOTTLENECK = 50
 _EXPANSION = 4  # of a bottleneck's last convolution
 
 
@@ -205,13 +205,13 @@ def _blocks_of(depths):
     """The kind of block, and the number of them in each stage."""
     if not isinstance(depths, int):
         return _basic, tuple(depths)
-    if depths not in _DEPTHS:
+    if depths not in DEPTHS:
         raise ValueError(
             "Expected `depths` to be a tuple or one of "
-            f"{', '.join(map(str, _DEPTHS))}; received: {depths}."
+            f"{', '.join(map(str, DEPTHS))}; received: {depths}."
         )
-    block = _bottleneck if depths >= _FIRST_BOTTLENECK else _basic
-    return block, _DEPTHS[depths]
+    block = _bottleneck if depths >= FIRST_BOTTLENECK else _basic
+    return block, DEPTHS[depths]
 
 
 def _basic(width, stride):

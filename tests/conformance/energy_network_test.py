@@ -77,17 +77,17 @@ def energies_and_gradients(model, network, x):
 @pytest.mark.parametrize("theirs, ours", NETWORKS)
 def test_energies_and_their_image_gradients_agree(pair, theirs, ours):
     _, reference, model = pair
-    x = images(2, seed=2)
+    x = images(3, seed=2)
     energies, gradients = energies_and_gradients(model, getattr(model, ours), x)
     y = channels_first(x).requires_grad_()
     expected = pytorch.energy_of(getattr(reference, theirs))(y)
     expected.sum().backward()
     assert 0.1 < as_array(expected).mean() < 10.0
     assert relative_error(energies, expected) <= TOLERANCE
-    errors = list(map(relative_error, gradients, channels_last(y.grad)))
-    # Of millions of units some are within rounding of zero and take either of
-    # leaky ReLU's slopes; so may one for an image, but hardly for each.
-    assert min(errors) <= TOLERANCE and max(errors) <= 2e-3
+    errors = sorted(map(relative_error, gradients, channels_last(y.grad)))
+    # Of a million units one may be within rounding of zero and take either of
+    # leaky ReLU's slopes, once in many images: so one image may be worse.
+    assert errors[-2] <= TOLERANCE and errors[-1] <= 2e-3
 
 
 def test_live_and_averaged_weights_differ(pair):
