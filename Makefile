@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/.installed
 RUN = runs/digits
-PYTORCH = torch==2.13.0
+# The CPU build: PyPI's takes gigabytes of CUDA libraries with it.
+PYTORCH = torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu
 
 .PHONY: demo test test-parity test-all lint figures
 

@@ -129,7 +129,7 @@ def _pictures(name):
 
 
 def _read_grid(path):
-    pixels = (np.asarray(Image.open(path), "float32") + 0.5) / 256.0
+    pixels = (np.asarray(Image.open(path), "float64") + 0.5) / 256.0
     corners = range(0, pixels.shape[0], CELL)
     return np.stack(
         [

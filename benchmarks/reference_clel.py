@@ -11,7 +11,7 @@ from clel_tf.models.joint_energy_model import half_square
 
 @keras.saving.register_keras_serializable(package="clel_tf_benchmarks")
 class ReferenceCLEL(CLEL):
-    """`CLEL` with the behaviour of the published code that the library mends.
+    """`CLEL` with four behaviours of the published code that the library mends.
 
     - Spectral normalisation iterates at every forward pass of a training chain,
       so the energy drifts while it is sampled.
@@ -21,16 +21,18 @@ class ReferenceCLEL(CLEL):
     - `sample_rounds` augments and restarts chains to the last round, so fresh
       samples carry the augmentation.
 
-    What else differs there is configuration: `SGLD(gradient_clip=100.0)`, which
-    never binds. Not imitated: the second power iteration that two forward
-    passes of data and chains make in place of one, and evaluation itself.
+    `SGLD(gradient_clip=100.0)` and `ReplayBuffer(storage="float32")` are its
+    clip, which never binds, and its buffer. Not imitated: singular vectors that
+    start from 15 iterations, a second iteration a step for a forward pass of
+    its own for the chains, averages taken at the start of an iteration, one
+    order of the jitter for both views, dropped last batches, and evaluation.
 
     Args:
         **kwargs: of `clel_tf.models.CLEL`.
     """
 
     def energy(self, images, latents=None, network=None, beta=None):
-        if network is not self.energy_network:
+        if network is not self.energy_network or latents is not None:
             return super().energy(images, latents, network, beta)
         return half_square(network(images, training=True)[0])
 

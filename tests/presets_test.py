@@ -85,21 +85,7 @@ def test_chains_are_augmented_as_views_are_but_for_what_the_recipe_changes():
     assert model.augmentation.crop.scale == (0.6, 1.0)
 
 
-PAPERS = [name for name in presets.names() if name != "digits"]
-
-
-def test_the_papers_presets_are_there():
-    assert sorted(PAPERS) == [
-        "celeba64_base",
-        "cifar10_base",
-        "cifar10_large",
-        "cifar10_small",
-        "imagenet32_base",
-        "imagenet32_large",
-    ]
-
-
-def test_builds_the_papers_models():
+def test_builds_the_papers_model():
     model = presets.build(presets.get("cifar10_small"))
     network, encoder = model.energy_network, model.encoder
     count = sum(int(np.prod(w.shape)) for w in network.trainable_variables)
@@ -108,26 +94,89 @@ def test_builds_the_papers_models():
     model.replay_buffer.save_own_variables(stored)
     assert stored["images"].nbytes == 30_720_000  # 31 MB
     assert model.sampler.langevin_temperature == pytest.approx(5e-9)
-    # Half a moving average is as old as 20,000 images, batches of 64.
-    assert model.ema_decay ** (20_000 / 64) == pytest.approx(0.5)
-    assert (model.alpha, model.beta, model.temperature) == (1.0, 0.01, 0.2)
-    assert model.encoder_l2 == 5e-4 and model.levels == 256
 
 
-@pytest.mark.parametrize("name", PAPERS)
-def test_the_papers_networks_are_those_of_their_names(name):
+# The published settings, by preset and for all of them.
+CIFAR10 = ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])
+CELEBA = ([0.5186, 0.4182, 0.3647], [0.2996, 0.2715, 0.2668])
+IMAGENET32 = "tfds:imagenet_resized/32x32"
+PUBLISHED = {
+    "cifar10_small": ("tfds:cifar10", CIFAR10, "small", 32),
+    "cifar10_base": ("tfds:cifar10", CIFAR10, "base", 32),
+    "cifar10_large": ("tfds:cifar10", CIFAR10, "large", 32),
+    "imagenet32_base": (IMAGENET32, CIFAR10, "base", 32),
+    "imagenet32_large": (IMAGENET32, CIFAR10, "large", 32),
+    "celeba64_base": ("tfds:celeb_a", CELEBA, "base", 64),
+}
+PUBLISHED_PARTS = {
+    "sampler": {
+        "step_size": 100.0,
+        "noise_scale": 0.001,
+        "num_steps": 60,
+        "sample_steps": 600,
+    },
+    "replay_buffer": {
+        "capacity": 10_000,
+        "reinitialize_probability": 0.001,
+        "max_age": None,
+    },
+    "augmentation": {
+        "flavour": "reference",
+        "crop_scale": [0.08, 1.0],
+        "crop_ratio": [0.75, pytest.approx(1.3333333)],
+        "brightness": 0.4,
+        "contrast": 0.4,
+        "saturation": 0.4,
+        "hue": 0.1,
+        "jitter_probability": 0.8,
+        "grayscale_probability": 0.2,
+        "flip_probability": 0.5,
+    },
+    "chain_augmentation": {},
+    "model": {
+        "chain_augmentation_probability": 1.0,
+        "alpha": 1.0,
+        "beta": 0.01,
+        "temperature": 0.2,
+        "encoder_l2": 5e-4,
+        "ema_decay": pytest.approx(0.9977844),
+        "ema_start": 312,
+        "levels": 256,
+    },
+    "recipe": {
+        "steps": 100_000,
+        "batch_size": 64,
+        "energy_optimizer": {
+            "learning_rate": 1e-4,
+            "warmup_steps": 2000,
+            "final_fraction": 1.0,
+        },
+        "encoder_optimizer": {"learning_rate": 3e-2},
+    },
+}
+
+
+def test_the_papers_presets_are_there():
+    assert set(presets.names()) == {"digits", *PUBLISHED}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_papers_recipes_are_as_published(name):
     config = presets.get(name)
-    data, size = name.split("_")
-    part = config["energy_network"]
-    side = 64 if data == "celeba64" else 32
-    assert part["image_shape"] == [side, side, 3]
-    assert tuple(part["widths"]) == EnergyResNet.sizes[size]["widths"]
-    assert part.get("towers", 1) == (3 if size == "large" else 1)
-    assert config["encoder"]["stem_size"] == (7 if side == 64 else 3)
-    assert (config["recipe"]["steps"], config["recipe"]["batch_size"]) == (
-        100_000,
-        64,
-    )
+    data, (mean, std), size, side = PUBLISHED[name]
+    for part, options in PUBLISHED_PARTS.items():
+        assert config[part] == options
+    assert config["data"] == data
+    network, encoder = config["energy_network"], config["encoder"]
+    for part in (network, encoder):
+        assert part["image_shape"] == [side, side, 3]
+        assert (part["mean"], part["std"]) == (mean, std)
+    assert tuple(network["widths"]) == EnergyResNet.sizes[size]["widths"]
+    assert tuple(network["depths"]) == EnergyResNet.sizes[size]["depths"]
+    assert network.get("towers", 1) == (3 if size == "large" else 1)
+    assert network["dense_stddev"] == 0.01
+    assert encoder["depths"] == 18
+    assert encoder["stem_size"] == (7 if side == 64 else 3)
 
 
 def all_weights(model):

@@ -19,8 +19,9 @@ _WORKDIR = flags.DEFINE_string(
 _DATA = flags.DEFINE_string(
     "data",
     None,
-    "Training images instead of the recipe's: digits, npz:PATH, folder:PATH or "
-    "tfds:NAME.",
+    "Training images instead of the recipe's: digits, npz:PATH, folder:PATH, "
+    "tfds:NAME[@DATA_DIR] or interpolate: and one of these. The networks take "
+    "their shape, mean and deviation.",
 )
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size",
@@ -57,9 +58,10 @@ def main(_):
     from clel_tf.trainers import recipes
     from clel_tf.trainers import train_lib
 
-    recipe = recipes.override(recipes.read(_PRESET.value), _SET.value)
+    recipe = recipes.read(_PRESET.value)
     if _DATA.value:
         recipe = recipes.for_data(recipe, _DATA.value)
+    recipe = recipes.override(recipe, _SET.value)
     for name, flag in (("steps", _STEPS), ("batch_size", _BATCH_SIZE)):
         if flag.value:
             recipe["recipe"][name] = flag.value

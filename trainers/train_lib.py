@@ -14,7 +14,7 @@ from clel_tf.trainers import recipes
 from clel_tf.trainers.run_directory import RunDirectory
 from clel_tf.trainers.summary import summarize
 
-_MAX_DIRECTION_IMAGES = 50_000  # enough for means: all of CIFAR-10
+_DIRECTION_IMAGES = 50_000  # over all classes: enough for means
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,10 +110,21 @@ def load_data(config):
     shape = config.recipe.get("energy_network", {}).get("image_shape")
     if config.image_size:
         size = (config.image_size, config.image_size)
-    elif shape and spec.startswith(("folder:", "tfds:")):
+        if shape and tuple(shape[:2]) != size:
+            raise ValueError(
+                f"Expected image_size to be that of the recipe's images, "
+                f"{shape[:2]}; received: {config.image_size}. --data, even of "
+                "the same images, frees the recipe from its size."
+            )
+    elif shape and _is_resizable(spec):
         size = tuple(shape[:2])
     data = clel_tf.data.load(spec, size)
     return data.take(config.max_images) if config.max_images else data
+
+
+def _is_resizable(spec):
+    source = spec.removeprefix("interpolate:")
+    return source.startswith(("folder:", "tfds:"))
 
 
 def _strategy():
@@ -168,18 +179,18 @@ def _finish(model, data, config, run):
 
 def _save_class_directions(model, data, path):
     """Unit mean latent of each class, for conditional sampling."""
-    if len(data.x_train) > _MAX_DIRECTION_IMAGES:
-        data = data.take(_MAX_DIRECTION_IMAGES)
-    latents = model.latents(data.x_train[:])
-    means = np.stack(
-        [
-            latents[data.y_train == label].mean(axis=0)
-            for label in np.unique(data.y_train)
-        ]
-    )
+    labels = np.unique(data.y_train)
+    most = max(_DIRECTION_IMAGES // len(labels), 1)
+    means = []
+    for label in labels:
+        rows = np.flatnonzero(data.y_train == label)
+        count = min(most, len(rows))
+        rows = rows[np.arange(count) * len(rows) // count]
+        means.append(model.latents(data.x_train[rows]).mean(axis=0))
+    means = np.stack(means)
     directions = means / np.linalg.norm(means, axis=-1, keepdims=True)
     with files.new_file(path) as aside:
-        np.savez(aside, directions=directions, labels=np.unique(data.y_train))
+        np.savez(aside, directions=directions, labels=labels)
 
 
 def report(summary, workdir):

@@ -55,8 +55,8 @@ class ProgressTable(keras.callbacks.Callback):
             left = _clock((self.total_steps - step) / rate)
         print(
             f"{step:>6} /{self.total_steps:>6}  "
-            f"{logs['energy_positive']:>9.5f}  "
-            f"{logs['energy_negative']:>9.5f}  {logs['energy_gap']:>+9.5f}  "
+            f"{logs['energy_positive']:>9.2e}  "
+            f"{logs['energy_negative']:>9.2e}  {logs['energy_gap']:>+9.2e}  "
             f"{logs['latent_similarity']:>6.3f}  {speed:>8}  {left:>7}",
             file=self.file or sys.stdout,
             flush=True,

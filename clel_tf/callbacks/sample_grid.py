@@ -36,6 +36,6 @@ class SampleGrid(keras.callbacks.Callback):
         step = int(self.model.step.numpy())
         if step % self.every == 0:
             fresh = self.model.sample(self.num_images, seed=self.seed)
-            chains = self.model.replay_buffer.images[: self.num_images]
+            chains = self.model.replay_buffer.first(self.num_images)
             for name, images in (("step", fresh), ("buffer", chains)):
                 save_grid(images, self.directory / f"{name}_{step:06}.png")

@@ -70,7 +70,10 @@ def load_npz(path, stream=None):
         )
     parts = train + test
     num_bytes = sum(images.num_bytes for images, _ in parts)
-    stream = limits.should_stream(num_bytes, stream)
+    # What is compressed cannot be streamed: memory takes it while it can.
+    is_compressed = any(images.offset is None for images, _ in parts)
+    if stream is not None or not is_compressed:
+        stream = limits.should_stream(num_bytes, stream)
     if not stream:
         limits.check_bytes(num_bytes, path)
     x_train, x_test = (_read_images(part, stream) for part in (train, test))
@@ -95,6 +98,7 @@ def _list_file(path):
     x, y, x_test, y_test = (headers.get(key) for key in layout)
     train, test = [(x, y)], [(x_test, y_test)] if x_test else []
     for images, labels in train + test:
+        _check_count(images, labels)
         images.check(np.uint8, "uint8")
         _image_shape(images)
         if labels is not None:
@@ -144,11 +148,14 @@ def _check_alike(pairs):
                 "Expected labels in all files or in none; received: some in "
                 f"only one of {first.path} and {images.path}."
             )
-        if labels is not None and labels.shape[:1] != images.shape[:1]:
-            raise ValueError(
-                f"Expected {labels.name} to be {images.shape[:1]}, one label "
-                f"an image; received: shape {labels.shape}."
-            )
+
+
+def _check_count(images, labels):
+    if labels is not None and labels.shape[:1] != images.shape[:1]:
+        raise ValueError(
+            f"Expected {labels.name} to have one label an image, shape "
+            f"{images.shape[:1]}; received: shape {labels.shape}."
+        )
 
 
 def _read_images(pairs, stream):
@@ -214,6 +221,11 @@ def _read_labels(train, test):
     y_train, y_test = _concatenate_labels(train), _concatenate_labels(test)
     is_rows = len(train[0][0].shape) == 2
     if is_rows and y_train is not None and y_train.min() == 1:
+        if y_test is not None and y_test.min() < 1:
+            raise ValueError(
+                "Expected labels of all parts to count from 1, as those to "
+                f"train do; received: {y_test.min()} in {test[0][1].name}."
+            )
         return y_train - 1, None if y_test is None else y_test - 1
     return y_train, y_test
 

@@ -21,7 +21,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             `synchronized` are not supported.
 
     Raises:
-        ValueError: if `renorm` or `synchronized` is asked for.
+        ValueError: if `renorm` or `synchronized` is asked for, or inputs have a
+            mask.
 
     Example:
 
@@ -44,10 +45,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
 
     def call(self, inputs, training=None, mask=None):
+        if mask is not None:
+            raise ValueError("Expected inputs without a mask; received one.")
         if not (training and self.trainable):
-            return super().call(inputs, training=training, mask=mask)
+            return super().call(inputs, training=training)
         kept = self.momentum * ops.convert_to_tensor(self.moving_variance)
-        outputs = super().call(inputs, training=True, mask=mask)
+        outputs = super().call(inputs, training=True)
         shape = ops.shape(inputs)
         n = ops.cast(
             ops.prod([shape[i] for i in self._reduction_axes]), "float32"

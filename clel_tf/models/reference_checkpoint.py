@@ -51,7 +51,9 @@ def load_reference_checkpoint(path, image_shape=None):
     reference's `JointModel`; all else in it is ignored. The networks' sizes
     and normalisation are read off its tensors, the live and the averaged
     weights and the replay buffer are taken over, and the other settings are the
-    paper's. Nothing in the file is executed. Needs PyTorch:
+    paper's. The optimizers' state is not: who trains on gives `compile`
+    optimizers with the rates that the run had reached. Nothing in the file is
+    executed. Needs PyTorch:
     `pip install 'clel_tf[torch]'`.
 
     Args:
@@ -79,6 +81,8 @@ def load_reference_checkpoint(path, image_shape=None):
         checkpoints.
     """
     state = _read(path)
+    _check_prefixes(state)
+    state = {key: value for key, value in state.items() if _is_read(key)}
     memory = _memory(state)
     stem_size = _size(state, "encoder.conv1.1.weight", 4, axis=3)
     image_shape = _image_shape(memory, stem_size, image_shape)
@@ -89,7 +93,7 @@ def load_reference_checkpoint(path, image_shape=None):
             image_shape, stem_size=stem_size, **_encoder_options(state)
         ),
         replay_buffer=buffer,
-        ema_decay=0.5 ** (64 / 20_000),
+        ema_decay=0.5 ** (64 / 20_000),  # half a life of 20,000 images
         ema_start=312,
     )
     # From here on it averages: a copy would overwrite the averages loaded.
@@ -116,7 +120,11 @@ def _read(path):
         ) from error
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)["model"]
-        return {k: v.float().numpy() for k, v in state.items() if _is_read(k)}
+        return {
+            str(key): value.float().numpy()
+            for key, value in state.items()
+            if torch.is_tensor(value)
+        }
     except OSError:
         raise
     # A file of another kind can fail in any way.
@@ -125,6 +133,15 @@ def _read(path):
             'Expected a checkpoint that holds tensors only, in a dict "model"; '
             f"received: {path} ({_first_line(error)})."
         ) from error
+
+
+def _check_prefixes(state):
+    received = {key.split(".")[0] for key in state}
+    if received.isdisjoint(_NETWORKS):
+        raise ValueError(
+            f"Expected entries of the networks {', '.join(_NETWORKS)}; "
+            f"received: {', '.join(sorted(received)) or 'none'}."
+        )
 
 
 def _is_read(key):
@@ -163,6 +180,7 @@ def _load_networks(state, model):
             for k, (_, variable) in weights.items()
             if k in state and not _fits(state[k], variable)
         ],
+        not_finite=[k for k, v in state.items() if not np.isfinite(v).all()],
         # One of ours normalises all towers, and the average's too.
         unequal=[
             k
@@ -197,7 +215,11 @@ def _check(**problems):
 
 def _error(**problems):
     """A `ValueError` of lists of keys, by what is wrong with them."""
-    parts = [f"{what}: {_few(keys)}" for what, keys in problems.items() if keys]
+    parts = [
+        f"{what.replace('_', ' ')}: {_few(keys)}"
+        for what, keys in problems.items()
+        if keys
+    ]
     return ValueError(
         "Expected the entries of the reference's four networks; received "
         f"entries that are {'; '.join(parts)}."
@@ -369,6 +391,11 @@ def _image_shape(memory, stem_size, given):
         own = memory.shape[1:]
     else:
         own = (32, 32, 3) if stem_size == 3 else None
+    if isinstance(given, int):
+        raise ValueError(
+            "Expected `image_shape` to be (height, width, channels); received: "
+            f"{given!r}."
+        )
     shape = own if given is None else tuple(given)
     if shape is None:
         raise ValueError(

@@ -203,12 +203,12 @@ class ResNetEncoder(keras.Model):
 
 def _blocks_of(depths):
     """The kind of block, and the number of them in each stage."""
-    if not isinstance(depths, int):
+    if isinstance(depths, (tuple, list)):
         return _basic, tuple(depths)
-    if depths not in DEPTHS:
+    if not isinstance(depths, int) or depths not in DEPTHS:
         raise ValueError(
             "Expected `depths` to be a tuple or one of "
-            f"{', '.join(map(str, DEPTHS))}; received: {depths}."
+            f"{', '.join(map(str, DEPTHS))}; received: {depths!r}."
         )
     block = _bottleneck if depths >= FIRST_BOTTLENECK else _basic
     return block, DEPTHS[depths]

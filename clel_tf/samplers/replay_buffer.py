@@ -118,9 +118,15 @@ class ReplayBuffer(keras.layers.Layer):
         keys = random.fold_in(random.as_key(self.seed), tf.range(self.capacity))
         # Staggered ages, lest chains of bounded age all restart in one step.
         ages = random.uniform(keys, (), 0.0, self.max_age or 0)
+        # In pieces: random bits take 16 times the memory of their bytes.
+        pieces = tf.split(keys, _piece_sizes(self.capacity))
+        images = [
+            self._encode(random.uniform(piece, shape)).numpy()
+            for piece in pieces
+        ]
         self.load_own_variables(
             {
-                "images": self._encode(random.uniform(keys, shape)),
+                "images": np.concatenate(images),
                 "ages": tf.cast(ages, tf.int32),
             }
         )
@@ -182,7 +188,11 @@ class ReplayBuffer(keras.layers.Layer):
     @property
     def images(self):
         """All chains of all replicas, float32 `(capacity, ...)` NumPy array."""
-        stored = np.concatenate(_shards(self._images))
+        return self.first(self.capacity)
+
+    def first(self, n):
+        """The first `n` chains, float32 `(n, ...)` NumPy array."""
+        stored = np.concatenate(_shards(self._images))[:n]
         if self.storage == "float32":
             return stored
         return (stored.astype("float32") + 0.5) / 256.0
@@ -259,6 +269,11 @@ class ReplayBuffer(keras.layers.Layer):
                 f"Expected a batch of at most {self.shard_capacity} chains a "
                 f"replica, the buffer's capacity; received: {size}."
             )
+
+
+def _piece_sizes(count, largest=1000):
+    """Sizes of the pieces of `count` rows, none of them above `largest`."""
+    return [min(largest, count - start) for start in range(0, count, largest)]
 
 
 def _shards(variable):

@@ -29,7 +29,7 @@ def _images(*shape):
     return np.random.default_rng(0).random(shape, np.float32)
 
 
-def _boxes_of_every_size(height, width):
+def _boxes_of_many_sizes(height, width):
     rng = np.random.default_rng(0)
     sides = [(1, 1), (height, width), (1, width), (height, 2)]
     sides += list(rng.integers(1, (height + 1, width + 1), (20, 2)))
@@ -68,7 +68,7 @@ def _by_pytorch(images, boxes, interpolation, options):
     ),
 )
 def test_crops_match_pytorchs(height, width, flavour, interpolation, options):
-    boxes = _boxes_of_every_size(height, width)
+    boxes = _boxes_of_many_sizes(height, width)
     images = _images(len(boxes), height, width, 3)
     expected = list(_by_pytorch(images, boxes, interpolation, options))
     boxes = tf.constant(boxes, tf.float32)
@@ -78,7 +78,7 @@ def test_crops_match_pytorchs(height, width, flavour, interpolation, options):
 
 @pytest.mark.parametrize("interpolation", ("bicubic", "bilinear"))
 def test_crops_match_pillows(interpolation):
-    boxes = _boxes_of_every_size(9, 12)
+    boxes = _boxes_of_many_sizes(9, 12)
     images = _images(len(boxes), 9, 12, 1)
     kernel = Image.Resampling[interpolation.upper()]
     # Float images: of bytes Pillow rounds and clips twice, between its passes.

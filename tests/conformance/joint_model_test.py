@@ -126,7 +126,9 @@ def test_each_terms_gradients_agree(pair, term, tmp_path):
     gradients = tape.gradient(loss, network.trainable_variables)
     theirs(reference)[term].backward()
     expected = getattr(load(reference.gradients(), tmp_path), TERMS[term])
-    for gradient, parameter in zip(gradients, expected.trainable_variables):
+    for gradient, parameter in zip(
+        gradients, expected.trainable_variables, strict=True
+    ):
         if np.any(parameter):
             assert relative_error(gradient, parameter) <= TOLERANCE
         else:

@@ -94,11 +94,3 @@ def test_nt_xent_agrees(count):
     views = np.concatenate([first, first + 0.5 * normal(32, 128, seed=1)])
     inputs = [views] if count is None else [views, normal(count, 128, seed=2)]
     compare(nt_xent, simclr, *inputs)
-
-
-def test_l2_penalty_agrees():
-    compare(
-        lambda w: 5e-4 * tf.nn.l2_loss(w),
-        lambda w: 5e-4 / 2 * w.square().sum(),
-        normal(3, 3, 16, 16),
-    )

@@ -34,10 +34,17 @@ def movement_ours(optimizer, l2=0.0):
     return as_array(variable) - as_array(normal(7, 5))
 
 
-def movement_theirs(build, rate=lambda step: 1.0):
+def factors(rate):
+    return lambda x: torch.optim.lr_scheduler.LambdaLR(x, rate)
+
+
+CONSTANT = factors(lambda step: 1.0)
+
+
+def movement_theirs(build, build_schedule=CONSTANT):
     parameter = torch.nn.Parameter(torch.tensor(normal(7, 5)))
     optimizer = build([parameter])
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    schedule = build_schedule(optimizer)
     for gradient in gradients():
         parameter.grad = torch.tensor(gradient)
         optimizer.step()
@@ -72,18 +79,20 @@ def test_adam_with_momentum_agrees():
     assert_close(movement_ours(ours), expected)
 
 
-def test_sgd_with_coupled_l2_agrees():
-    ours = keras.optimizers.SGD(0.03, momentum=0.9)
+@pytest.mark.parametrize("l2", [0.0, 5e-4, 5e-2])
+def test_the_recipes_sgd_with_coupled_l2_and_cosine_agrees(l2):
+    _, ours = from_recipe({})
     expected = movement_theirs(
-        lambda p: torch.optim.SGD(p, 0.03, momentum=0.9, weight_decay=5e-2)
+        lambda p: torch.optim.SGD(p, 0.03, momentum=0.9, weight_decay=l2),
+        lambda x: torch.optim.lr_scheduler.CosineAnnealingLR(x, 100_000),
     )
-    assert_close(movement_ours(ours, l2=5e-2), expected)
+    assert_close(movement_ours(ours, l2=l2), expected)
 
 
 def test_adam_under_the_recipes_warm_up_agrees():
     options = {"learning_rate": 0.1, "warmup_steps": 10}
     adam, _ = from_recipe({"energy_optimizer": options}, total_steps=STEPS)
     expected = movement_theirs(
-        torch_adam(lr=0.1), lambda s: min((s + 1) / 10, 1.0)
+        torch_adam(lr=0.1), factors(lambda s: min((s + 1) / 10, 1.0))
     )
     assert_close(movement_ours(adam), expected)

@@ -220,7 +220,7 @@ def test_refuses_objects_without_running_them(state, tmp_path, place):
 def test_refuses_what_is_no_checkpoint(content, tmp_path):
     torch.save(content, tmp_path / "last.ckpt")
     with pytest.raises(
-        ValueError, match="Expected a checkpoint|missing: encoder"
+        ValueError, match="Expected a checkpoint|received: none"
     ):
         load_reference_checkpoint(tmp_path / "last.ckpt")
 
@@ -241,3 +241,22 @@ def test_without_pytorch_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"pip install 'clel_tf\[torch\]'"):
         load_reference_checkpoint("last.ckpt")
+
+
+def test_weights_that_are_not_finite_are_named(state, load):
+    state["ebm.head.0.weight"] = torch.full_like(
+        state["ebm.head.0.weight"], torch.nan
+    )
+    with pytest.raises(ValueError, match=r"not finite: ebm\.head\.0\.weight"):
+        load(state)
+
+
+def test_a_wrapped_models_prefixes_are_named(state, load):
+    wrapped = {f"module.{name}": value for name, value in state.items()}
+    with pytest.raises(ValueError, match="ebm, ema_ebm.*received: module"):
+        load(wrapped)
+
+
+def test_an_image_shape_has_three_numbers(state, load):
+    with pytest.raises(ValueError, match=r"\(height, width, channels\).*32"):
+        load(state, image_shape=32)

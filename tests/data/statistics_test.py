@@ -1,16 +1,19 @@
-import pathlib
+import os
 
 import numpy as np
 import pytest
 
 from clel_tf.data import STATISTICS
 
-_SUBSET = pathlib.Path(__file__).parents[3] / "shared/data/cifar10_12k.npz"
+_CIFAR10 = os.environ.get("CLEL_TF_CIFAR10_NPZ")
 
 
-@pytest.mark.skipif(not _SUBSET.is_file(), reason="needs images of CIFAR-10")
+@pytest.mark.skipif(
+    _CIFAR10 is None,
+    reason="CLEL_TF_CIFAR10_NPZ names no npz file of CIFAR-10's x_train",
+)
 def test_cifar10_is_that_of_a_sample_of_cifar10():
-    with np.load(_SUBSET) as archive:
+    with np.load(_CIFAR10) as archive:
         images = archive["x_train"] / np.float32(255)
     mean, std = STATISTICS["cifar10"]
     means = images.mean((1, 2))  # of one image each: pixels are not independent

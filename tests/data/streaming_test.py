@@ -119,6 +119,14 @@ def test_says_how_to_stream_compressed_files(tmp_path):
     assert len(load(spec, stream=False).x_train) == 20
 
 
+def test_keeps_compressed_files_in_memory_whatever_their_size(
+    tmp_path, monkeypatch
+):
+    spec = _save_npz(tmp_path, np.savez_compressed)
+    monkeypatch.setattr(limits, "_memory", lambda: 0)
+    assert isinstance(load(spec).x_train, np.ndarray)
+
+
 def test_names_the_file_that_is_damaged_later(tmp_path):
     data = load(_save_folder(tmp_path), stream=True)
     path = tmp_path / "train" / "ant" / "0.png"

@@ -77,3 +77,8 @@ def test_config_builds_an_equal_layer():
 def test_refuses_what_it_does_not_do(name):
     with pytest.raises(ValueError, match=f"`{name}` to be False"):
         BatchNormalization(**{name: True})
+
+
+def test_refuses_a_mask():
+    with pytest.raises(ValueError, match="without a mask"):
+        BatchNormalization()(images((2, 4, 3)), mask=tf.ones((2, 4), tf.bool))

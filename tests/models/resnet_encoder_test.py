@@ -233,6 +233,8 @@ def test_mixed_precision_gives_float32_embeddings():
         ({"image_shape": (8, 8, 1, 1)}, "three positive ints"),
         ({"depths": (1, 1)}, "one of each a stage"),
         ({"depths": 20}, "18, 34, 50, 101, 152; received: 20"),
+        ({"depths": 18.0}, "18, 34, 50, 101, 152; received: 18.0"),
+        ({"depths": None}, "18, 34, 50, 101, 152; received: None"),
         ({"stem_size": 5}, "`stem_size` to be 3 or 7"),
         ({"std": 0.0}, "`std` to be positive"),
     ],

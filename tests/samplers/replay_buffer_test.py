@@ -347,3 +347,17 @@ def test_refuses_bad_arguments(arguments):
     (name,) = arguments
     with pytest.raises(ValueError, match=f"`{name}` .*received"):
         ReplayBuffer(**arguments)
+
+
+@pytest.mark.parametrize("storage", ["uint8", "float32"])
+def test_the_first_chains_are_those_of_all(storage):
+    buffer = built(24, storage=storage)
+    np.testing.assert_array_equal(buffer.first(5), buffer.images[:5])
+
+
+def test_noise_in_pieces_is_the_noise_of_each_chain():
+    buffer = built(2100, storage="float32", seed=3)
+    keys = random.fold_in(random.as_key(3), tf.constant([0, 999, 1000, 2099]))
+    expected = random.uniform(keys, SHAPE)
+    received = buffer.images[[0, 999, 1000, 2099]]
+    np.testing.assert_array_equal(received, expected)

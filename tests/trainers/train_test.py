@@ -150,8 +150,14 @@ def test_an_interrupted_run_continues_to_the_same_end(
 def test_the_binary_leaves_a_finished_run_as_it_is(tmp_path):
     flags = [f"--set={a}" for a in SMALL]
     flags += ["--steps=2", f"--workdir={tmp_path / 'run'}"]
+    flags += ["--max_images=16", "--image_size=8"]
     first = clel_train(*flags)
     assert first.returncode == 0, first.stderr
+    wanted = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (wanted["max_images"], wanted["image_size"]) == (16, 8)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    # Against so few digits, figures would compare with no others.
+    assert summary["frechet_distance"] is None
     assert "energy +" in first.stdout and "samples.png" in first.stdout
     before = snapshot(tmp_path)
     second = clel_train(*flags)
@@ -221,6 +227,44 @@ def test_a_recipes_own_size_is_what_a_folder_is_resized_to(tmp_path):
     assert data.image_shape == (9, 8, 3)
 
 
+def test_interpolations_are_of_a_recipes_own_size(tmp_path):
+    write_images(tmp_path, count=101)
+    recipe = config(steps=2).recipe
+    recipe["data"] = f"interpolate:folder:{tmp_path}"
+    recipe["energy_network"]["image_shape"] = [9, 8, 3]
+    data = train_lib.load_data(train_lib.TrainConfig("digits", recipe))
+    assert data.x_train.shape == (1, 9, 8, 3)
+
+
+def test_another_size_than_the_recipes_is_refused():
+    wanted = train_lib.TrainConfig("digits", config().recipe, image_size=9)
+    with pytest.raises(ValueError, match=r"\[8, 8\]; received: 9. --data"):
+        train_lib.load_data(wanted)
+
+
+class Brightness:
+    # A model whose latents are the mean bytes of the channels.
+
+    def latents(self, images):
+        return images.mean(axis=(1, 2))
+
+
+def test_class_directions_keep_rare_classes(tmp_path, monkeypatch):
+    labels = np.zeros(1000, np.int64)
+    labels[[500, 501]] = 3
+    images = np.zeros((1000, 2, 2, 3), np.uint8)
+    images[..., 0] = 10 + np.arange(1000)[:, np.newaxis, np.newaxis] % 2
+    images[labels == 3] = [0, 6, 8]
+    data = clel_tf.data.ImageData("two classes", images, labels)
+    monkeypatch.setattr(train_lib, "_DIRECTION_IMAGES", 10)
+    path = tmp_path / "directions.npz"
+    train_lib._save_class_directions(Brightness(), data, path)
+    with np.load(path) as saved:
+        assert saved["labels"].tolist() == [0, 3]
+        expected = [[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]]
+        np.testing.assert_allclose(saved["directions"], expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["image_size", "max_images"])
 def test_sizes_are_positive(name):
     with pytest.raises(ValueError, match=f"{name} to be a positive int"):
@@ -235,6 +279,7 @@ def test_sizes_are_positive(name):
         (["--workdir=x", "--steps=0"], "steps"),
         (["--workdir=x", "--preset=nothing"], "digits"),
         (["--workdir=x", "--max_images=5000"], "1437"),
+        (["--workdir=x", "--image_size=9"], "received: 9"),
     ],
 )
 def test_the_binary_answers_a_wrong_flag_in_one_line(flags, words, tmp_path):
