@@ -156,9 +156,15 @@ def _memory(state):
     """The replay buffer's images, `(n, height, width, channels)`, or None."""
     if _MEMORY not in state:
         return None
-    if state[_MEMORY].ndim != 4:
+    memory = state[_MEMORY]
+    if memory.ndim != 4 or 0 in memory.shape:
         raise _error(misshapen=[_described(state, _MEMORY)])
-    return state[_MEMORY].transpose(0, 2, 3, 1)
+    if not (memory.min() >= 0 and memory.max() <= 1):
+        raise ValueError(
+            f"Expected {_MEMORY} in [0, 1]; received values in "
+            f"[{memory.min()}, {memory.max()}]."
+        )
+    return memory.transpose(0, 2, 3, 1)
 
 
 # === Weights ===

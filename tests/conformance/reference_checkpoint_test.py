@@ -251,6 +251,13 @@ def test_weights_that_are_not_finite_are_named(state, load):
         load(state)
 
 
+@pytest.mark.parametrize("value", [128.0, torch.nan])
+def test_a_memory_outside_of_the_pixels_range_is_refused(state, load, value):
+    state["sampler.memory"] = torch.full_like(state["sampler.memory"], value)
+    with pytest.raises(ValueError, match=r"memory in \[0, 1\]; received"):
+        load(state)
+
+
 def test_a_wrapped_models_prefixes_are_named(state, load):
     wrapped = {f"module.{name}": value for name, value in state.items()}
     with pytest.raises(ValueError, match="ebm, ema_ebm.*received: module"):
