@@ -236,10 +236,9 @@ class CLEL(JointEnergyModel):
         positives = dequantize(images, self.levels, keys.dequantize)
         before = self._snapshot()
         chains, info = self.negatives(keys, _count(positives))
-        with tf.GradientTape() as tape:
-            terms = self.losses_of(positives, chains.images, keys)
-            loss = (terms["energy_loss"] + terms["encoder_loss"]) / _replicas()
-        norm = self._apply(tape, loss)
+        terms, gradients = self._gradients(positives, chains.images, keys)
+        norm = self._apply(gradients)
+        loss = terms["energy_loss"] + terms["encoder_loss"]
         healthy = self._healthy(loss, norm, chains.images)
         self._restore_unless(healthy, before)
         self._synchronize_statistics()
@@ -255,15 +254,37 @@ class CLEL(JointEnergyModel):
             chain_displacement=tf.reduce_mean(info.displacement),
         )
 
-    def _apply(self, tape, loss):
+    def _gradients(self, positives, negatives, keys):
+        """The terms of both losses, and the gradients of both networks."""
+        with tf.GradientTape() as tape:
+            terms, latents = self._energy_terms(positives, negatives, keys)
+            loss = terms["energy_loss"] / _replicas()
+        energy_gradients = tape.gradient(
+            loss, self.energy_network.trainable_variables
+        )
+        # In turn, so that memory holds the activations of one network only.
+        with (
+            tf.control_dependencies(energy_gradients),
+            tf.GradientTape() as tape,
+        ):
+            terms |= self._encoder_terms(positives, latents, keys)
+            loss = terms["encoder_loss"] / _replicas()
+        encoder_gradients = tape.gradient(
+            loss, self.encoder.trainable_variables
+        )
+        return terms, (energy_gradients, encoder_gradients)
+
+    def _apply(self, gradients):
         """Updates both networks; returns the replica's gradient norm."""
-        energy_weights = self.energy_network.trainable_variables
-        encoder_weights = self.encoder.trainable_variables
-        gradients = tape.gradient(loss, energy_weights + encoder_weights)
-        count = len(energy_weights)
-        self.optimizer.apply(gradients[:count], energy_weights)
-        self.encoder_optimizer.apply(gradients[count:], encoder_weights)
-        return tf.linalg.global_norm(gradients) * _replicas()
+        for optimizer, network, values in zip(
+            (self.optimizer, self.encoder_optimizer),
+            (self.energy_network, self.encoder),
+            gradients,
+        ):
+            optimizer.apply(values, network.trainable_variables)
+        return tf.linalg.global_norm([*gradients[0], *gradients[1]]) * (
+            _replicas()
+        )
 
     def negatives(self, keys, batch_size):
         """Draws chains from the buffer and moves them; no weight is touched.
@@ -301,41 +322,49 @@ class CLEL(JointEnergyModel):
 
     def losses_of(self, positives, negatives, keys):
         """The terms of both losses and what they are made of, as scalars."""
+        terms, latents = self._energy_terms(positives, negatives, keys)
+        return {**terms, **self._encoder_terms(positives, latents, keys)}
+
+    def _energy_terms(self, positives, negatives, keys):
+        """The energy loss's terms, and the latents of the negatives."""
         count = _count(positives)
         target = self._view_latents(positives, [keys.target])
-        views = self._view_latents(
-            positives, [keys.first_view, keys.second_view]
-        )
         features, latents = self.energy_network(
             tf.concat([positives, negatives], axis=0), training=True
         )
-        energies = half_square(features)
-        latents = unit(latents)
-        nt_xent = losses.nt_xent(
-            views, tf.stop_gradient(latents[count:]), self.temperature
-        )
-        return self._terms(
-            energies[:count],
-            energies[count:],
-            losses.latent_alignment(latents[:count], target),
-            nt_xent,
+        energies, latents = half_square(features), unit(latents)
+        similarity = losses.latent_alignment(latents[:count], target)
+        return (
+            self._energy_loss(energies[:count], energies[count:], similarity),
+            tf.stop_gradient(latents[count:]),
         )
 
-    def _terms(self, positive, negative, similarity, nt_xent):
+    def _encoder_terms(self, positives, negative_latents, keys):
+        views = self._view_latents(
+            positives, [keys.first_view, keys.second_view]
+        )
+        return self._encoder_loss(views, negative_latents)
+
+    def _energy_loss(self, positive, negative, similarity):
         divergence = losses.contrastive_divergence(
             positive, negative, self.alpha
-        )
-        penalty = sum(
-            tf.nn.l2_loss(w) for w in self.encoder.trainable_variables
         )
         positive, negative = tf.reduce_mean(positive), tf.reduce_mean(negative)
         return {
             "energy_loss": divergence - self.beta * similarity,
-            "encoder_loss": nt_xent + self.encoder_l2 * penalty,
             "energy_positive": positive,
             "energy_negative": negative,
             "energy_gap": negative - positive,
             "latent_similarity": similarity,
+        }
+
+    def _encoder_loss(self, views, negative_latents):
+        nt_xent = losses.nt_xent(views, negative_latents, self.temperature)
+        penalty = sum(
+            tf.nn.l2_loss(w) for w in self.encoder.trainable_variables
+        )
+        return {
+            "encoder_loss": nt_xent + self.encoder_l2 * penalty,
             "nt_xent": nt_xent,
         }
 
@@ -368,12 +397,14 @@ class CLEL(JointEnergyModel):
             unit(self.ema_encoder(self.augmentation(positives, seed=k)))
             for k in (random.fold_in(key, 1), random.fold_in(key, 2))
         ]
-        nt_xent = losses.nt_xent(
-            tf.concat(views, axis=0), latents[count:], self.temperature
-        )
         similarity = losses.latent_alignment(latents[:count], targets)
         self._track(
-            self._terms(energies[:count], energies[count:], similarity, nt_xent)
+            {
+                **self._energy_loss(
+                    energies[:count], energies[count:], similarity
+                ),
+                **self._encoder_loss(tf.concat(views, 0), latents[count:]),
+            }
         )
         # Means so far: `evaluate` reports what its last batch returns.
         return {t.name: t.result() for t in self._trackers[: len(TERMS)]}
