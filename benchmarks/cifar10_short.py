@@ -71,7 +71,7 @@ SETTINGS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", default="tfds:cifar10")
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=1000)
     options = parser.parse_args()
     command = [sys.executable, "-m", "clel_tf.trainers.train"]
     command += ["--preset=cifar10_small", f"--workdir={RUN}"]

@@ -405,10 +405,11 @@ def test_conditional_samples_align_with_their_latents():
         projected /= np.linalg.norm(projected, axis=1, keepdims=True)
         return np.sum(projected * latents, axis=1)
 
-    start = cosines(model.sample(6, num_steps=0))
+    plain = cosines(model.sample(6, num_steps=300))
     guided = cosines(model.sample(6, latents=latents, num_steps=300))
-    assert (guided > start).all()
-    assert guided.mean() > start.mean() + 0.3
+    assert (guided > plain).all()
+    # Unit vectors of 8 dimensions at random have cosines of +-0.35.
+    assert guided.mean() > plain.mean() + 0.2
 
 
 def test_sampling_leaves_every_variable_alone():
