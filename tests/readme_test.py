@@ -1,6 +1,8 @@
 import pathlib
 import re
 
+import pytest
+
 from clel_tf.export import export_sampler
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
@@ -22,6 +24,15 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch):
     names = {}
     exec(compile(serve, "README.md", "exec"), names)
     assert names["images"].shape == (3, 8, 8, 1)
+
+
+@pytest.mark.parametrize("name", ["augmentation", "data"])
+def test_the_docs_python_runs(name):
+    text = (README.parent / "docs" / f"{name}.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, f"{name}.md", "exec"), {})
 
 
 def test_the_readme_has_no_gaps():
