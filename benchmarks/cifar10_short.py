@@ -148,26 +148,35 @@ def _read_metrics():
 
 def _plot(record, metrics):
     figure, axes = pyplot.subplots(2, 2, figsize=(9, 6), layout="constrained")
-    step = metrics["step"]
+    energy, latents = axes[0]
     for name, label in (("positive", "data"), ("negative", "chains")):
-        axes[0, 0].plot(step, metrics[f"energy_{name}"], label=label)
-    axes[0, 0].set_title("energy")
-    axes[0, 0].set_yscale("log")
-    axes[0, 1].plot(step, metrics["nt_xent"], label="NT-Xent")
-    similarity = axes[0, 1].twinx()
-    similarity.plot(step, metrics["latent_similarity"], "C1")
-    axes[0, 1].plot([], [], "C1", label="latent similarity (right)")
-    axes[0, 1].set_title(
-        "encoder's loss, and cosine of g(f(x)) with its latent"
+        _plot_mean(energy, metrics, f"energy_{name}", label)
+    energy.set_title("energy, means of 100 steps")
+    energy.set_yscale("log")
+    energy.legend(fontsize="small")
+    lines = _plot_mean(latents, metrics, "nt_xent", "NT-Xent")
+    lines += _plot_mean(
+        latents.twinx(),
+        metrics,
+        "latent_similarity",
+        "cosine of g(f(x)) with the latent (right)",
+        color="C1",
     )
+    latents.set_title("latents, means of 100 steps")
+    latents.legend(handles=lines, fontsize="small", loc="lower right")
     _plot_images(axes[1, 0], record, "std", "standard deviation, by channel")
     _plot_images(
         axes[1, 1], record, "neighbours", "correlation of neighbouring pixels"
     )
     for axis in axes.flat:
         axis.set_xlabel("training step")
-        axis.legend(fontsize="small")
     figure.savefig(IMAGES / "cifar10_curves.png", dpi=120)
+
+
+def _plot_mean(axis, metrics, name, label, **kwargs):
+    """Plots means of ten rows of the log; returns the lines."""
+    means = np.convolve(metrics[name], np.full(10, 0.1), mode="valid")
+    return axis.plot(metrics["step"][9:], means, label=label, **kwargs)
 
 
 def _plot_images(axis, record, name, title):
@@ -185,6 +194,7 @@ def _plot_images(axis, record, name, title):
         label = "data" if index == 0 else None
         axis.axhline(value, color="grey", linestyle=":", label=label)
     axis.set_title(title)
+    axis.legend(fontsize="small", loc="lower right")
 
 
 if __name__ == "__main__":
