@@ -12,6 +12,7 @@ from clel_tf.data.statistics import STATISTICS
 from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
 from clel_tf.models.energy_resnet import EnergyResNet
 from clel_tf.models.resnet_encoder import ResNetEncoder
+from clel_tf.optimizers.recipe import DEFAULTS
 from clel_tf.samplers.replay_buffer import ReplayBuffer
 from clel_tf.samplers.sgld import SGLD
 
@@ -29,7 +30,6 @@ _DIGITS_IMAGES = {"image_shape": [8, 8, 1], "mean": 0.317, "std": 0.354}
 
 _IMAGENET32 = "tfds:imagenet_resized/32x32"
 _EMA_HALF_LIFE = 20_000  # images, in the paper's code
-_PAPER_BATCH = 64
 
 
 def _paper(size, data, statistics, side=32):
@@ -80,20 +80,11 @@ def _paper(size, data, statistics, side=32):
             "beta": 0.01,
             "temperature": 0.2,
             "encoder_l2": 5e-4,
-            "ema_decay": 0.5 ** (_PAPER_BATCH / _EMA_HALF_LIFE),
-            "ema_start": _EMA_HALF_LIFE // _PAPER_BATCH,
+            "ema_decay": 0.5 ** (DEFAULTS["batch_size"] / _EMA_HALF_LIFE),
+            "ema_start": _EMA_HALF_LIFE // DEFAULTS["batch_size"],
             "levels": 256,
         },
-        "recipe": {
-            "steps": 100_000,
-            "batch_size": _PAPER_BATCH,
-            "energy_optimizer": {
-                "learning_rate": 1e-4,
-                "warmup_steps": 2000,
-                "final_fraction": 1.0,
-            },
-            "encoder_optimizer": {"learning_rate": 3e-2},
-        },
+        "recipe": copy.deepcopy(DEFAULTS),
     }
 
 

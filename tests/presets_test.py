@@ -150,8 +150,16 @@ PUBLISHED_PARTS = {
             "learning_rate": 1e-4,
             "warmup_steps": 2000,
             "final_fraction": 1.0,
+            "beta_1": 0.0,
+            "beta_2": 0.999,
+            "epsilon": 1e-8,
         },
-        "encoder_optimizer": {"learning_rate": 3e-2},
+        "encoder_optimizer": {
+            "learning_rate": 3e-2,
+            "warmup_steps": 0,
+            "final_fraction": 0.0,
+            "momentum": 0.9,
+        },
     },
 }
 

@@ -1,17 +1,13 @@
 """Reads the PyTorch checkpoints of CLEL's public reference."""
 
-import collections
-import re
-
 import numpy as np
 
 from clel_tf.data.dequantize import to_bytes
 from clel_tf.layers.spectral_conv2d import SpectralConv2D
+from clel_tf.models import reference_layout as layout
 from clel_tf.models.clel import CLEL
 from clel_tf.models.common import refresh_spectral
 from clel_tf.models.energy_resnet import EnergyResNet
-from clel_tf.models.resnet_encoder import DEPTHS
-from clel_tf.models.resnet_encoder import FIRST_BOTTLENECK
 from clel_tf.models.resnet_encoder import ResNetEncoder
 from clel_tf.samplers.replay_buffer import ReplayBuffer
 
@@ -22,7 +18,8 @@ _NETWORKS = {
     "encoder": "encoder",
     "ema_encoder": "ema_encoder",
 }
-# What our variables are called there, after the layer's prefix ...
+# What our variables are called there, after the layer's prefix; in convolutions
+# with spectral normalisation it is `layout.SPECTRAL_KEYS`.
 _KEYS = {
     "kernel": "weight",
     "bias": "bias",
@@ -31,17 +28,9 @@ _KEYS = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-# ... and in a convolution with spectral normalisation.
-_SPECTRAL_KEYS = {
-    "kernel": "parametrizations.weight.original",
-    "bias": "bias",
-    "u": "parametrizations.weight.0._u",
-    "v": "parametrizations.weight.0._v",
-}
 # By rank, where in their tensor the axes of our variable are.
 _AXES = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
 _MEMORY = "sampler.memory"
-_LISTED = 4  # keys that an error names of each kind
 
 
 def load_reference_checkpoint(path, image_shape=None):
@@ -84,13 +73,13 @@ def load_reference_checkpoint(path, image_shape=None):
     _check_prefixes(state)
     state = {key: value for key, value in state.items() if _is_read(key)}
     memory = _memory(state)
-    stem_size = _size(state, "encoder.conv1.1.weight", 4, axis=3)
+    stem_size = layout.size_of(state, "encoder.conv1.1.weight", 4, axis=3)
     image_shape = _image_shape(memory, stem_size, image_shape)
     buffer = ReplayBuffer() if memory is None else ReplayBuffer(len(memory))
     model = CLEL(
-        EnergyResNet(image_shape, **_energy_options(state)),
+        EnergyResNet(image_shape, **layout.energy_options(state)),
         ResNetEncoder(
-            image_shape, stem_size=stem_size, **_encoder_options(state)
+            image_shape, stem_size=stem_size, **layout.encoder_options(state)
         ),
         replay_buffer=buffer,
         ema_decay=0.5 ** (64 / 20_000),  # half a life of 20,000 images
@@ -158,7 +147,7 @@ def _memory(state):
         return None
     memory = state[_MEMORY]
     if memory.ndim != 4 or 0 in memory.shape:
-        raise _error(misshapen=[_described(state, _MEMORY)])
+        raise layout.entries_error(misshapen=[layout.described(state, _MEMORY)])
     if not (memory.min() >= 0 and memory.max() <= 1):
         raise ValueError(
             f"Expected {_MEMORY} in [0, 1]; received values in "
@@ -182,7 +171,7 @@ def _load_networks(state, model):
             if k not in known and not k.endswith(".num_batches_tracked")
         ],
         misshapen=[
-            _described(state, k)
+            layout.described(state, k)
             for k, (_, variable) in weights.items()
             if k in state and not _fits(state[k], variable)
         ],
@@ -216,83 +205,22 @@ def _to_ours(value, layer, variable):
 
 def _check(**problems):
     if any(problems.values()):
-        raise _error(**problems)
-
-
-def _error(**problems):
-    """A `ValueError` of lists of keys, by what is wrong with them."""
-    parts = [
-        f"{what.replace('_', ' ')}: {_few(keys)}"
-        for what, keys in problems.items()
-        if keys
-    ]
-    return ValueError(
-        "Expected the entries of the reference's four networks; received "
-        f"entries that are {'; '.join(parts)}."
-    )
-
-
-def _few(keys):
-    more = len(keys) - _LISTED
-    rest = f" and {more} more" if more > 0 else ""
-    return ", ".join(sorted(keys)[:_LISTED]) + rest
-
-
-def _described(state, key):
-    return f"{key} {state[key].shape}"
-
-
-# === Names ===
-
-
-def _energy_layers(state):
-    """Pairs of our layers' names and their prefixes, without `ebm.`.
-
-    Shortcuts are not in every block; the names of all are here.
-    """
-    towers, depths = _towers(state), _energy_depths(state)
-    for tower, number in enumerate(towers, 1):
-        yield f"tower{tower}_stem", f"stem{number}.1"
-        for stage, depth in enumerate(depths):
-            for block in range(depth):
-                ours = f"tower{tower}_stage{stage + 1}_block{block + 1}"
-                # Every stage but the first begins with a pooling.
-                theirs = f"stages{number}.{stage}.{block + bool(stage)}"
-                for part in ("conv1", "conv2", "shortcut"):
-                    yield f"{ours}_{part}", f"{theirs}.{part}"
-    yield "features_hidden", "head.0"
-    yield "features", "head.2"
-    yield "latent_hidden", "projection.0"
-    yield "latent", "projection.2"
-
-
-def _encoder_layers(state):
-    """As `_energy_layers`; third convolutions are not in every block."""
-    yield "stem_conv", "conv1.1"
-    yield "stem_norm", "bn1"
-    for stage, depth in enumerate(_encoder_depths(state), 1):
-        for block in range(depth):
-            ours = f"stage{stage}_block{block + 1}"
-            theirs = f"layer{stage}.{block}"
-            for index in (1, 2, 3):
-                yield f"{ours}_conv{index}", f"{theirs}.conv{index}"
-                yield f"{ours}_norm{index}", f"{theirs}.bn{index}"
-            yield f"{ours}_shortcut_conv", f"{theirs}.downsample.0"
-            yield f"{ours}_shortcut_norm", f"{theirs}.downsample.1"
-    yield "hidden", "fc.0"
-    yield "hidden_norm", "fc.1"
-    yield "embedding", "fc.3"
+        raise layout.entries_error(**problems)
 
 
 def _weights(state, model):
     """Their keys, each with our layer and its variable."""
     weights = {}
     for theirs, ours in _NETWORKS.items():
-        names = _energy_layers if theirs.endswith("ebm") else _encoder_layers
+        names = (
+            layout.energy_layers
+            if theirs.endswith("ebm")
+            else layout.encoder_layers
+        )
         prefixes = dict(names(state))
         for layer in getattr(model, ours).layers:
             spectral = isinstance(layer, SpectralConv2D)
-            keys = _SPECTRAL_KEYS if spectral else _KEYS
+            keys = layout.SPECTRAL_KEYS if spectral else _KEYS
             for variable in layer.variables:
                 if variable.name in keys:
                     prefix = f"{theirs}.{prefixes[layer.name]}"
@@ -303,7 +231,7 @@ def _weights(state, model):
 
 def _normalization(state):
     """Their keys of means and deviations, with the value each has to have."""
-    stems = [f"stem{number}.0" for number in _towers(state)]
+    stems = [f"stem{number}.0" for number in layout.towers(state)]
     values = {}
     for network in _NETWORKS:
         prefixes = stems if network.endswith("ebm") else ["conv1.0"]
@@ -312,84 +240,6 @@ def _normalization(state):
             for prefix in prefixes:
                 values[f"{network}.{prefix}.{name}"] = state[f"{first}.{name}"]
     return values
-
-
-# === Sizes ===
-
-
-def _towers(state):
-    """What follows "stem" in their names: nothing, or each tower's number."""
-    found = {m[1] for k in state if (m := re.match(r"ebm\.stem(\d*)\.", k))}
-    return range(1, len(found) + 1) if len(found) > 1 else [""]
-
-
-def _energy_depths(state):
-    return _depths(state, rf"ebm\.stages{_towers(state)[0]}\.(\d+)\.(\d+)\.")
-
-
-def _encoder_depths(state):
-    return _depths(state, r"encoder\.layer(\d+)\.(\d+)\.")
-
-
-def _depths(state, pattern):
-    """The number of blocks in each stage."""
-    blocks = {m.groups() for k in state if (m := re.match(pattern, k))}
-    counts = collections.Counter(int(stage) for stage, _ in blocks)
-    if not counts:
-        raise _error(missing=[pattern.replace(r"(\d+)", "*").replace("\\", "")])
-    return tuple(counts[stage] for stage in sorted(counts))
-
-
-def _energy_options(state):
-    number, depths = _towers(state)[0], _energy_depths(state)
-    blocks = (
-        f"ebm.stages{number}.{stage}.{int(stage > 0)}"
-        for stage in range(len(depths))
-    )
-    conv1 = f"conv1.{_SPECTRAL_KEYS['kernel']}"
-    return {
-        "widths": tuple(
-            _size(state, f"{block}.{conv1}", 4) for block in blocks
-        ),
-        "depths": depths,
-        "towers": len(_towers(state)),
-        "head_width": _size(state, "ebm.head.0.weight", 2),
-        "feature_dim": _size(state, "ebm.head.2.weight", 2),
-        "latent_dim": _size(state, "ebm.projection.2.weight", 2),
-        "mean": _channels(state, f"ebm.stem{number}.0.mean"),
-        "std": _channels(state, f"ebm.stem{number}.0.std"),
-    }
-
-
-def _encoder_options(state):
-    depths = _encoder_depths(state)
-    stages = range(1, len(depths) + 1)
-    return {
-        "widths": tuple(
-            _size(state, f"encoder.layer{stage}.0.conv1.weight", 4)
-            for stage in stages
-        ),
-        "depths": _published(depths, "encoder.layer1.0.conv3.weight" in state),
-        "head_width": _size(state, "encoder.fc.0.weight", 2),
-        "latent_dim": _size(state, "encoder.fc.3.weight", 2),
-        "mean": _channels(state, "encoder.conv1.0.mean"),
-        "std": _channels(state, "encoder.conv1.0.std"),
-    }
-
-
-def _published(blocks, bottleneck):
-    """The depth of a published network, or its blocks if they are basic."""
-    known = {
-        DEPTHS[depth]: depth
-        for depth in DEPTHS
-        if (depth >= FIRST_BOTTLENECK) == bottleneck
-    }
-    if bottleneck and blocks not in known:
-        raise ValueError(
-            "Expected an encoder of bottleneck blocks to have "
-            f"{', '.join(map(str, known))} of them; received: {blocks}."
-        )
-    return known.get(blocks, blocks)
 
 
 def _image_shape(memory, stem_size, given):
@@ -419,17 +269,3 @@ def _image_shape(memory, stem_size, given):
             f"reference has; received: {shape}."
         )
     return shape
-
-
-def _size(state, key, rank, axis=0):
-    if key not in state:
-        raise _error(missing=[key])
-    if state[key].ndim != rank:
-        raise _error(misshapen=[_described(state, key)])
-    return state[key].shape[axis]
-
-
-def _channels(state, key):
-    if _size(state, key, 1) != 3:
-        raise _error(misshapen=[_described(state, key)])
-    return state[key].tolist()

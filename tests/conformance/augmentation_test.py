@@ -24,6 +24,8 @@ _SCALE, _RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 _DRAWS = 20_000
 _SIGNIFICANCE = 1e-3
 
+_NEEDS_TORCH = "crops are compared with PyTorch's: pip install 'clel_tf[torch]'"
+
 
 def _images(*shape):
     return np.random.default_rng(0).random(shape, np.float32)
@@ -45,7 +47,7 @@ def _cut_outs(images, boxes):
 
 
 def _by_pytorch(images, boxes, interpolation, options):
-    torch = pytest.importorskip("torch", reason="resizes the crops")
+    torch = pytest.importorskip("torch", reason=_NEEDS_TORCH)
     for cut_out in _cut_outs(images, boxes):
         cut_out = torch.from_numpy(cut_out.transpose(2, 0, 1).copy())[None]
         resized = torch.nn.functional.interpolate(
