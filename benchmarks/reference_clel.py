@@ -31,11 +31,6 @@ class ReferenceCLEL(CLEL):
         **kwargs: of `clel_tf.models.CLEL`.
     """
 
-    def energy(self, images, latents=None, network=None, beta=None):
-        if network is not self.energy_network or latents is not None:
-            return super().energy(images, latents, network, beta)
-        return half_square(network(images, training=True)[0])
-
     def update_moving_averages(self):
         super().update_moving_averages()
         pairs = zip(
@@ -65,6 +60,12 @@ class ReferenceCLEL(CLEL):
         for index in range(1, rounds + 1):
             images = move(images, random.fold_in(key, index))
         return images.numpy()
+
+    def _move(self, images, keys):
+        network = self.energy_network
+        return self.sampler.run(
+            lambda x: half_square(network(x, training=True)[0]), images, keys
+        )
 
     def _transition(self, chains, keys, rows):
         grown = chains._replace(ages=tf.ones_like(chains.ages))

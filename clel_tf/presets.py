@@ -2,8 +2,9 @@
 
 A recipe is a plain dict, as it stands in a run's `config.json`; each of its
 parts holds the arguments of the class of that name; `chain_augmentation` holds
-what differs there from `augmentation`. A JSON file of the same form is a recipe
-of one's own; `clel-train --set part.name=value` changes one.
+what differs there from `augmentation`. The networks' `dtype` is "auto" where it
+is not given. A JSON file of the same form is a recipe of one's own;
+`clel-train --set part.name=value` changes one.
 """
 
 import copy
@@ -11,6 +12,7 @@ import copy
 from clel_tf.data.statistics import STATISTICS
 from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
 from clel_tf.models.energy_resnet import EnergyResNet
+from clel_tf.models.precision import resolve_dtype
 from clel_tf.models.resnet_encoder import ResNetEncoder
 from clel_tf.optimizers.recipe import DEFAULTS
 from clel_tf.samplers.replay_buffer import ReplayBuffer
@@ -176,6 +178,24 @@ def get(name):
     return copy.deepcopy(_PRESETS[name])
 
 
+def with_dtypes(config, dtype=None):
+    """A copy of a recipe whose networks' precision is decided.
+
+    Args:
+        config: dict.
+        dtype: a dtype of both networks, or None for what the recipe says; see
+            `clel_tf.models.resolve_dtype`.
+
+    Returns:
+        dict.
+    """
+    config = copy.deepcopy(config)
+    for name in ("energy_network", "encoder"):
+        part = config.setdefault(name, {})
+        part["dtype"] = resolve_dtype(dtype or part.get("dtype", "auto"))
+    return config
+
+
 def build(config, seed=0):
     """Builds the untrained model of a recipe.
 
@@ -195,6 +215,7 @@ def build(config, seed=0):
     for name in config:
         if name not in (*_PARTS, "data", "model", "recipe"):
             raise ValueError(f"Expected parts of a recipe; received: {name!r}.")
+    config = with_dtypes(config)
     seeded = {
         "energy_network": seed,
         "encoder": seed + 1,

@@ -74,8 +74,10 @@ def train(config, workdir):
     Raises:
         ValueError: if the directory holds something else.
     """
+    recipe = clel_tf.presets.with_dtypes(config.recipe)
+    config = dataclasses.replace(config, recipe=recipe)
     data = load_data(config)
-    recipe = recipes.complete(config.recipe, data)
+    recipe = recipes.complete(recipe, data)
     run = RunDirectory(workdir)
     run.check(dataclasses.asdict(config))
     if run.is_finished():
@@ -89,6 +91,7 @@ def train(config, workdir):
         model.compile(steps_per_execution=_steps_per_call(config, replicas))
     model.replay_buffer.check_batch(-(-config.batch_size // replicas))
     run.create(dataclasses.asdict(config))
+    print(f"Networks compute in {recipe['energy_network']['dtype']}.")
     checkpoints = callbacks.Checkpoints(
         run.path / "checkpoints", config.checkpoint_every
     )

@@ -125,7 +125,7 @@ class SpectralConv2D(keras.layers.Layer):
             padding="same",
             data_format="channels_last",
         )
-        return outputs if self.bias is None else outputs + self.bias
+        return outputs if self.bias is None else _add_bias(outputs, self.bias)
 
     def sigma(self):
         """The estimate `u' W v` of the spectral norm, a float32 scalar."""
@@ -170,3 +170,15 @@ class SpectralConv2D(keras.layers.Layer):
             u = ops.normalize(ops.matmul(self.v, matrix), axis=-1)
             self.u.assign(u)
             self.v.assign(ops.normalize(ops.matmul(matrix, u), axis=-1))
+
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    def _add_bias(outputs, bias):
+        # TensorFlow fuses this operation, not every sum, with a convolution.
+        return tf.nn.bias_add(outputs, ops.cast(bias, outputs.dtype))
+else:
+
+    def _add_bias(outputs, bias):
+        return outputs + bias

@@ -11,11 +11,13 @@ from clel_tf.data.dequantize import dequantize
 from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
 from clel_tf.models import preset_files
 from clel_tf.models.common import refresh_spectral
+from clel_tf.models.inference_function import inference_function
 from clel_tf.models.joint_energy_model import JointEnergyModel
 from clel_tf.models.joint_energy_model import half_square
 from clel_tf.models.joint_energy_model import unit
 from clel_tf.models.moving_average import moving_copy
 from clel_tf.models.moving_average import update_moving_copy
+from clel_tf.samplers.compilation import resolve_jit_compile
 from clel_tf.samplers.replay_buffer import ReplayBuffer
 from clel_tf.samplers.sgld import SGLD
 
@@ -298,8 +300,7 @@ class CLEL(JointEnergyModel):
         """
         chains = self.replay_buffer.draw(keys.buffer, batch_size)
         rows = tf.range(batch_size)
-        images, info = self.sampler.run(
-            lambda x: self.energy(x, network=self.energy_network),
+        images, info = self._move(
             self._transition(chains, keys, rows),
             random.fold_in(keys.chain, rows),
         )
@@ -319,6 +320,12 @@ class CLEL(JointEnergyModel):
             self.chain_augmentation(chains.images, seed=keys.transition),
             chains.images,
         )
+
+    def _move(self, images, keys):
+        """Runs the live network's chains; gives images and `LangevinInfo`."""
+        network = inference_function(self.energy_network)
+        halved = not resolve_jit_compile(self.sampler.jit_compile)
+        return self._run_chains(network, self.sampler, halved, images, keys)
 
     def losses_of(self, positives, negatives, keys):
         """The terms of both losses and what they are made of, as scalars."""
@@ -503,7 +510,7 @@ class CLEL(JointEnergyModel):
         return cls(**{**config, **parts})
 
     @classmethod
-    def from_preset(cls, preset, seed=0):
+    def from_preset(cls, preset, seed=0, dtype=None):
         """Builds a model from a preset.
 
         Args:
@@ -512,11 +519,15 @@ class CLEL(JointEnergyModel):
                 trained one.
             seed: int. Seed of a recipe's initial weights and training; a
                 directory holds its own.
+            dtype: Keras dtype policy of the networks, "auto" for
+                "mixed_bfloat16" where the device is fast at it, or None for a
+                recipe's, which is "auto", and for the one a directory's model
+                was trained in.
 
         Returns:
             `CLEL`.
         """
-        return preset_files.load(cls, preset, seed)
+        return preset_files.load(cls, preset, seed, dtype)
 
     def save_to_preset(self, directory):
         """Writes configuration and averaged weights, no training state.

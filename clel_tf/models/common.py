@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 
+from clel_tf.layers.leaky_relu import LeakyReLU
 from clel_tf.layers.spectral_conv2d import SpectralConv2D
 
 
@@ -52,7 +53,7 @@ def normalize(images, mean, std):
 def activation_layer(activation, dtype):
     """The layer of an activation's name; leaky ReLU has the paper's slope."""
     if activation == "leaky_relu":
-        return keras.layers.LeakyReLU(negative_slope=0.2, dtype=dtype)
+        return LeakyReLU(0.2, dtype=dtype)
     return keras.layers.Activation(activation, dtype=dtype)
 
 
@@ -71,15 +72,19 @@ def seed_stream(seed):
     return (int(generator.integers(2**31)) for _ in itertools.count())
 
 
-def spectral_layers(network):
-    """All `SpectralConv2D` layers of a model and the models inside it."""
+def flat_layers(network):
+    """All layers of a model and of the models inside it."""
     layers = []
     for layer in network.layers:
-        if isinstance(layer, SpectralConv2D):
-            layers.append(layer)
-        elif isinstance(layer, keras.Model):
-            layers.extend(spectral_layers(layer))
+        nested = isinstance(layer, keras.Model)
+        layers.extend(flat_layers(layer) if nested else [layer])
     return layers
+
+
+def spectral_layers(network):
+    """All `SpectralConv2D` layers of a model and the models inside it."""
+    layers = flat_layers(network)
+    return [layer for layer in layers if isinstance(layer, SpectralConv2D)]
 
 
 def refresh_spectral(network):

@@ -1,4 +1,5 @@
 import keras
+import tensorflow as tf
 
 from clel_tf.layers.spectral_conv2d import SpectralConv2D
 from clel_tf.models.common import activation_layer
@@ -6,6 +7,7 @@ from clel_tf.models.common import check_image_shape
 from clel_tf.models.common import check_stages
 from clel_tf.models.common import normalize
 from clel_tf.models.common import seed_stream
+from clel_tf.models.precision import resolve_dtype
 
 
 @keras.saving.register_keras_serializable(package="clel_tf")
@@ -42,8 +44,9 @@ class EnergyResNet(keras.Model):
         dense_stddev: float. Standard deviation of the dense kernels' initial
             normal distribution.
         seed: int or None. Seed of the initial weights.
-        dtype: Keras dtype policy of all sublayers. Images are normalised, and
-            `f` and `g` given, in float32 under any policy.
+        dtype: Keras dtype policy of all sublayers, or "auto" (see
+            `resolve_dtype`). Images are normalised, and `f` and `g` given, in
+            float32 under any policy.
         name: str or None. The model's name.
 
     Call arguments:
@@ -105,7 +108,7 @@ class EnergyResNet(keras.Model):
             image_shape, 2 ** (len(widths) + towers - 2)
         )
         self._seeds = seed_stream(seed)
-        self._policy = keras.dtype_policies.get(dtype)
+        self._policy = keras.dtype_policies.get(resolve_dtype(dtype))
         self._activation = activation
         self._dense_stddev = dense_stddev
 
@@ -198,7 +201,7 @@ class EnergyResNet(keras.Model):
         return keras.layers.GlobalAveragePooling2D(dtype=self._policy)(x)
 
     def _block(self, x, width, name):
-        shortcut = x
+        shortcut = x = _Shared(dtype=self._policy)(x)
         if x.shape[-1] != width:
             shortcut = self._conv(x, width, f"{name}_shortcut", 1, False)
         x = self._conv(self._act(x), width, f"{name}_conv1")
@@ -220,3 +223,16 @@ class EnergyResNet(keras.Model):
     def _mlp(self, x, hidden, width, use_bias, name):
         x = self._dense(x, hidden, use_bias, self._policy, f"{name}_hidden")
         return self._dense(self._act(x), width, use_bias, "float32", name)
+
+
+class _Shared(keras.layers.Layer):
+    """What an activation and a shortcut both read.
+
+    TensorFlow's graph optimizer fuses a convolution, its bias, a sum and a
+    leaky ReLU into one kernel even where something else reads what lies
+    between, fails on that ("remapper failed: ... fanout") and then leaves the
+    whole graph as it was. An operation of no cost keeps it from trying.
+    """
+
+    def call(self, inputs):
+        return tf.ensure_shape(inputs, inputs.shape)

@@ -5,6 +5,11 @@ import tensorflow as tf
 from clel_tf import random
 from clel_tf.data.dequantize import dequantize
 from clel_tf.models.common import check_images
+from clel_tf.models.inference_function import inference_function
+from clel_tf.samplers.compilation import chunk_size
+from clel_tf.samplers.compilation import in_halves
+from clel_tf.samplers.compilation import resolve_jit_compile
+from clel_tf.samplers.compilation import rows_in_chunks
 
 
 class JointEnergyModel(keras.Model):
@@ -73,7 +78,8 @@ class JointEnergyModel(keras.Model):
             initial: None for uniform noise, or images `(n, ...)` to start from.
             num_steps: int or None for the sampler's `sample_steps`.
             seed: int.
-            batch_size: int or None. Images at a time; None is up to 256.
+            batch_size: int or None. Images at a time; None picks what the
+                device is fast at.
 
         Returns:
             float32 NumPy array `(n, height, width, channels)`, in [0, 1].
@@ -95,23 +101,27 @@ class JointEnergyModel(keras.Model):
         latents = self._check_latents(latents, n)
         if initial is not None:
             initial = check_images(initial, self.image_shape, self.levels, n)
-            initial = dequantize(initial, self.levels)
+            initial = np.asarray(dequantize(initial, self.levels))
         seeds = random.row_seeds(seed, n)
-        batch_size = batch_size or min(n, 256)
-        rows = (slice(i, i + batch_size) for i in range(0, n, batch_size))
+        jit_compile = resolve_jit_compile(self.sampler.jit_compile)
+        chunks = rows_in_chunks(
+            n, batch_size or chunk_size(self.image_shape), padded=jit_compile
+        )
         images = [
             self._compiled_sample(
-                tf.constant(seeds[r]),
+                tf.constant(seeds[rows]),
                 tf.constant(steps),
-                None if initial is None else initial[r],
-                None if latents is None else latents[r],
+                None if initial is None else initial[rows],
+                None if latents is None else latents[rows],
                 energy,
                 self.sampler,
                 self.beta,
+                # Of one row, both halves would be the row itself.
+                halved=not jit_compile and len(rows) > 1,
             ).numpy()
-            for r in rows
+            for rows in chunks
         ]
-        return np.concatenate(images)
+        return np.concatenate(images)[:n]
 
     def sample_rows(
         self,
@@ -122,20 +132,48 @@ class JointEnergyModel(keras.Model):
         energy=None,
         sampler=None,
         beta=None,
+        halved=False,
     ):
         """The graph of `sample`: row seeds `(n,)` int64 to images `(n, ...)`.
 
         What an exported sampler serves; arguments are tensors as in `sample`,
-        `sampler` an `SGLD` and `beta` a weight other than the model's own.
+        `sampler` an `SGLD`, `beta` a weight other than the model's own, and
+        `halved` whether two halves of the rows run at the same time (see
+        `clel_tf.samplers.in_halves`).
         """
         keys = random.as_key(seeds)
         if initial is None:
             initial = random.uniform(random.fold_in(keys, 0), self.image_shape)
-        energy = energy or (lambda x: self.energy(x, latents, beta=beta))
-        images, _ = (sampler or self.sampler).run(
-            energy, initial, random.fold_in(keys, 1), num_steps
-        )
-        return images
+        sampler = sampler or self.sampler
+        keys = random.fold_in(keys, 1)
+        if energy is not None:  # of which rows, its function alone may know
+            return sampler.run(energy, initial, keys, num_steps)[0]
+        network = inference_function(self.ema_energy_network)
+        return self._run_chains(
+            network, sampler, halved, initial, keys, latents, num_steps, beta
+        )[0]
+
+    def _run_chains(
+        self,
+        network,
+        sampler,
+        halved,
+        initial,
+        keys,
+        latents=None,
+        num_steps=None,
+        beta=None,
+    ):
+        def run(initial, keys, latents):
+            return sampler.run(
+                lambda x: self.energy(x, latents, network, beta),
+                initial,
+                keys,
+                num_steps,
+            )
+
+        rows = initial, keys, latents
+        return in_halves(run, *rows) if halved else run(*rows)
 
     def latents(self, images, batch_size=256):
         """The encoder's unit latents of images, without augmentation.

@@ -7,15 +7,17 @@ import keras
 
 from clel_tf import files
 from clel_tf import presets
+from clel_tf.models.precision import resolve_dtype
 
 _CONFIG = "config.json"
 _NETWORKS = ("energy_network", "encoder")
 
 
-def load(cls, preset, seed):
+def load(cls, preset, seed, dtype):
     """Builds a model from a recipe's name or a directory; see `CLEL`."""
     if preset in presets.names():
-        return presets.build(presets.get(preset), seed)
+        recipe = presets.with_dtypes(presets.get(preset), dtype)
+        return presets.build(recipe, seed)
     directory = pathlib.Path(preset)
     path = directory / _CONFIG
     if not path.is_file():
@@ -23,7 +25,11 @@ def load(cls, preset, seed):
             f"Expected the name of a preset ({', '.join(presets.names())}) or "
             f"a directory that holds {_CONFIG}; received: {str(preset)!r}."
         )
-    model = cls.from_config(json.loads(path.read_text()))
+    config = json.loads(path.read_text())
+    if dtype is not None:
+        for name in _NETWORKS:
+            config[name]["config"]["dtype"] = resolve_dtype(dtype)
+    model = cls.from_config(config)
     for name in _NETWORKS:
         weights = str(directory / f"{name}.weights.h5")
         getattr(model, name).load_weights(weights)

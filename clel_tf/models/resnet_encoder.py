@@ -5,6 +5,7 @@ from clel_tf.models.common import check_image_shape
 from clel_tf.models.common import check_stages
 from clel_tf.models.common import normalize
 from clel_tf.models.common import seed_stream
+from clel_tf.models.precision import resolve_dtype
 
 # Blocks in each stage of the published networks.
 DEPTHS = {
@@ -46,8 +47,9 @@ class ResNetEncoder(keras.Model):
         mean: float or tuple of floats, one a channel. Subtracted from images.
         std: float or tuple of floats, one a channel. Divides images.
         seed: int or None. Seed of the initial weights.
-        dtype: Keras dtype policy of all sublayers. Images are normalised, and
-            the embedding given, in float32 under any policy.
+        dtype: Keras dtype policy of all sublayers, or "auto" (see
+            `resolve_dtype`). Images are normalised, and the embedding given, in
+            float32 under any policy.
         name: str or None. The model's name.
 
     Call arguments:
@@ -92,7 +94,7 @@ class ResNetEncoder(keras.Model):
             )
         image_shape = check_image_shape(image_shape, 2 ** (len(widths) - 1))
         self._seeds = seed_stream(seed)
-        self._policy = keras.dtype_policies.get(dtype)
+        self._policy = keras.dtype_policies.get(resolve_dtype(dtype))
 
         images = keras.Input(image_shape, dtype="float32", name="images")
         x = normalize(images, mean, std)

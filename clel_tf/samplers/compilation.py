@@ -1,4 +1,13 @@
+"""How a device runs chains: compiled by what, how many at a time."""
+
+import numpy as np
 import tensorflow as tf
+
+# Pixels of the images that run at a time. From a few thousand on, a CPU's time
+# an image stays the same, until the feature maps of all leave the cache ...
+_CPU_PIXELS, _CPU_IMAGES = 2**15, 256
+# ... and a GPU's falls with every image that its memory holds.
+_GPU_PIXELS, _GPU_IMAGES = 2**20, 4096
 
 
 def resolve_jit_compile(jit_compile):
@@ -13,13 +22,81 @@ def resolve_jit_compile(jit_compile):
         bool.
     """
     if jit_compile == "auto":
-        kinds = {
-            device.device_type for device in tf.config.list_logical_devices()
-        }
-        return bool(kinds & {"GPU", "TPU"})
+        return _has_accelerator()
     if isinstance(jit_compile, bool):
         return jit_compile
     raise ValueError(
         'Expected `jit_compile` to be True, False or "auto"; received: '
         f"{jit_compile!r}."
     )
+
+
+def chunk_size(image_shape):
+    """Images that chains should run at a time on this device.
+
+    Args:
+        image_shape: tuple of ints `(height, width, channels)`.
+
+    Returns:
+        int, a power of two.
+    """
+    if _has_accelerator():
+        pixels, images = _GPU_PIXELS, _GPU_IMAGES
+    else:
+        pixels, images = _CPU_PIXELS, _CPU_IMAGES
+    count = max(pixels // (image_shape[0] * image_shape[1]), 1)
+    return min(2 ** (count.bit_length() - 1), images)
+
+
+def rows_in_chunks(count, size, padded=False):
+    """Row numbers, a chunk at a time.
+
+    Args:
+        count: int. Number of rows.
+        size: int. Rows of a chunk.
+        padded: bool. Whether the last chunk is as long as the others, or if it
+            is alone a power of two, by repeating its last row: XLA compiles
+            anew for every length that it meets.
+
+    Returns:
+        List of int arrays.
+    """
+    if padded:
+        size = min(size, 2 ** (count - 1).bit_length())
+        rows = np.minimum(np.arange(-(-count // size) * size), count - 1)
+    else:
+        rows = np.arange(count)
+    return np.split(rows, range(size, len(rows), size))
+
+
+def in_halves(function, *rows):
+    """Applies a function to the two halves of its rows at the same time.
+
+    On a CPU the operations of a small network wait for one another's threads
+    much of the time. Two independent halves in one graph fill the waits.
+
+    Args:
+        function: takes the tensors and gives a structure of tensors of as many
+            rows, each computed from that row alone.
+        *rows: tensors of the same first dimension `n`, or Nones.
+
+    Returns:
+        What `function(*rows)` gives, but for rounding.
+    """
+    count = rows[0].shape[0] or tf.shape(rows[0])[0]
+    # Of an odd number both have the middle row, so that neither can be empty.
+    half = (count + 1) // 2
+    first, second = (
+        function(*(None if x is None else x[part] for x in rows))
+        for part in (slice(None, half), slice(count - half, None))
+    )
+    return tf.nest.map_structure(
+        lambda a, b: tf.concat([a, b[2 * half - count :]], axis=0),
+        first,
+        second,
+    )
+
+
+def _has_accelerator():
+    devices = tf.config.list_logical_devices()
+    return bool({d.device_type for d in devices} & {"GPU", "TPU"})

@@ -12,6 +12,7 @@ from clel_tf.samplers import SGLD
 def tiny_config(**changes):
     config = presets.get("digits")
     small = {"widths": [8, 12], "depths": [1, 1], "head_width": 16}
+    small["dtype"] = "float32"  # what is compared here agrees to its rounding
     config["energy_network"].update(small, latent_dim=8)
     config["encoder"].update(small, latent_dim=8)
     config["sampler"].update(num_steps=3, sample_steps=5)
