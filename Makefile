@@ -5,9 +5,10 @@ BIN = .venv/bin
 INSTALLED = .venv/.installed
 RUN = runs/digits
 # The CPU build: PyPI's takes gigabytes of CUDA libraries with it.
-PYTORCH = torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu
+PYTORCH_INDEX = --extra-index-url https://download.pytorch.org/whl/cpu
+PYTORCH = torch==2.13.0 $(PYTORCH_INDEX)
 
-.PHONY: demo test test-parity test-all lint figures
+.PHONY: demo test test-parity test-all lint figures bench bench-full bench-gpu
 
 demo: $(INSTALLED)
 	$(BIN)/clel-train --preset=digits --workdir=$(RUN)
@@ -41,6 +42,20 @@ lint: $(INSTALLED)
 figures: $(INSTALLED)
 	$(BIN)/python benchmarks/digits_seeds.py
 	$(BIN)/python benchmarks/digits_steps.py
+
+# Speed and memory beside PyTorch's, on an idle machine: about ten minutes, or
+# an hour for the long tables.
+bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[bench]' $(PYTORCH_INDEX)
+	$(BIN)/python benchmarks/bench.py $(BENCH_OPTIONS)
+
+bench-full:
+	$(MAKE) bench BENCH_OPTIONS=--full
+
+# Chains on one GPU, with what of TensorFlow and PyTorch is installed for it.
+bench-gpu: $(INSTALLED)
+	$(BIN)/python benchmarks/bench_gpu.py
 
 # Debian's Python has venv but not always ensurepip; pip can fill the gap.
 $(INSTALLED): setup.cfg pyproject.toml

@@ -37,8 +37,8 @@ def inference_function(network):
     scope = keras.StatelessScope()
     for layer in flat_layers(network):
         for variable in _read_in_inference(layer):
-            value = tf.cast(variable.value, layer.compute_dtype)
-            scope.add_update((variable, value))
+            value = tf.convert_to_tensor(variable.value)
+            scope.add_update((variable, tf.cast(value, layer.compute_dtype)))
 
     def infer(images, training=False):
         if training:

@@ -364,6 +364,26 @@ def test_sample_is_a_function_of_the_row_and_the_seed():
     assert np.abs(model.sample(5, seed=4) - images).mean() > 0.05
 
 
+def test_sampling_traces_once_for_all_sizes_steps_and_seeds(monkeypatch):
+    model = tiny_model()
+    traces = []
+    energy = model.energy
+
+    def counting(*args, **kwargs):
+        traces.append(1)
+        return energy(*args, **kwargs)
+
+    model.sample(4)
+    model.sample(6)  # from here on, of any number
+    monkeypatch.setattr(model, "energy", counting)
+    for n, steps, seed in ((5, 2, 1), (9, 3, 2), (300, 1, 3)):
+        model.sample(n, num_steps=steps, seed=seed)
+    assert not traces
+    # One image alone is not halved, which is another graph.
+    model.sample(1)
+    assert traces
+
+
 def test_sample_continues_from_images():
     model = tiny_model()
     start = digits(3)
