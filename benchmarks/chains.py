@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 import ceiling
 import numpy as np
-import tensorflow as tf
 import timing
 import torch_chains
 
 from clel_tf import presets
-from clel_tf import random
 from clel_tf.models import CLEL
 from clel_tf.models import EnergyResNet
 from clel_tf.models import ResNetEncoder
@@ -138,16 +136,15 @@ def build(network, dtype):
 
 
 def chain(model, batch, steps, jit_compile):
-    """A function that draws images as `CLEL.sample` does, without arguments."""
+    """A function without arguments that draws images."""
     config = {**model.sampler.get_config(), "jit_compile": jit_compile}
     sampler = SGLD.from_config(config)
-    rows = tf.function(
-        lambda seeds, steps: model.sample_rows(seeds, steps, sampler=sampler),
-        autograph=False,
-    )
-    seeds = tf.constant(random.row_seeds(0, batch))
-    steps = tf.constant(steps)
-    return lambda: rows(seeds, steps).numpy()
+
+    def run():
+        model.sampler = sampler
+        return model.sample(batch, num_steps=steps, batch_size=batch)
+
+    return run
 
 
 def _ours(models, settings):
