@@ -43,7 +43,7 @@ figures: $(INSTALLED)
 	$(BIN)/python benchmarks/digits_seeds.py
 	$(BIN)/python benchmarks/digits_steps.py
 
-# Speed and memory beside PyTorch's, on an idle machine: about ten minutes, or
+# Speed and memory beside PyTorch's, on an idle machine: a quarter of an hour, or
 # an hour for the long tables.
 bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \

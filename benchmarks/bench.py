@@ -18,7 +18,6 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import bench_plot  # noqa: E402
 import bench_tables  # noqa: E402
 import chains  # noqa: E402
 import growth  # noqa: E402
@@ -41,6 +40,7 @@ SECTIONS = {
     "memory": processes.measure_memory,
     "startup": processes.measure_startup,
     "growth": growth.measure,
+    "threads": processes.measure_threads,
 }
 
 
@@ -53,6 +53,8 @@ def main():
     results = measure(scales.FULL if full else scales.QUICK)
     write(results, RESULTS, "full" if full else "latest")
     if not full:
+        import bench_plot  # which needs matplotlib
+
         with new_file(PICTURE) as path:
             bench_plot.plot(results, path)
     print(bench_tables.aligned(bench_tables.ratios(results)))

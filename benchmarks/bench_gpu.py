@@ -49,6 +49,8 @@ def main():
     with new_file(RESULTS / "gpu.json") as path:
         path.write_text(json.dumps(results, indent=2) + "\n")
     table = bench_tables.section("Langevin steps on a GPU", results["rows"])
+    for what, reason in results["skipped"].items():
+        table += f"\n\nSkipped: {what}, {reason}."
     with new_file(RESULTS / "gpu.md") as path:
         path.write_text(f"{_origin(results)}\n\n{table}\n")
     print(table)

@@ -19,6 +19,7 @@ SECTIONS = {
     "memory": "Peak memory of sampling",
     "startup": "Start-up",
     "growth": "A step of a chain, against what it grows with",
+    "threads": "A step of a chain, against the threads of an operation",
 }
 
 
@@ -57,10 +58,11 @@ def markdown(results):
         "of the fastest of its calls where it has several.",
         "## Ratios",
         _table(ratios(results)),
+        section("The same for each network", results["chains"]["by_network"]),
     ]
     for name, title in SECTIONS.items():
-        rows = next(v for v in results[name].values() if _is_rows(v))
-        parts.append(section(title, rows))
+        key = "phases" if name == "training" else "rows"
+        parts.append(section(title, results[name][key]))
     if results["skipped"]:
         rows = [("skipped", "reason"), *results["skipped"].items()]
         parts += ["## Skipped", _table(rows)]
@@ -87,10 +89,6 @@ def _table(rows):
     header, *body = ["| " + " | ".join(row) + " |" for row in rows]
     rule = "|" + " --- |" * len(rows[0])
     return "\n".join([header, rule, *body])
-
-
-def _is_rows(value):
-    return isinstance(value, list) and all(isinstance(v, dict) for v in value)
 
 
 def _cells(rows):

@@ -20,7 +20,8 @@ from clel_tf import presets
 
 SEEDS = range(5)
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-RECIPE = json.dumps(presets.get("digits"), sort_keys=True).encode()
+RECIPE = presets.with_dtypes(presets.get("digits"))
+RECIPE = json.dumps(RECIPE, sort_keys=True).encode()
 RUNS = ROOT / "runs" / "figures" / hashlib.sha256(RECIPE).hexdigest()[:8]
 RESULTS = ROOT / "benchmarks" / "results"
 PICTURE = ROOT / "docs" / "images" / "digits_samples.png"

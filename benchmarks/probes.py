@@ -58,7 +58,7 @@ def compile_sample():
     from clel_tf.models import CLEL
 
     model = CLEL.from_preset("digits")
-    return _first_call(lambda: model.sample(1, num_steps=20))
+    return _first_call(lambda: model.sample(64, num_steps=20))
 
 
 def peak_of_sample(n, steps):
@@ -70,6 +70,25 @@ def peak_of_sample(n, steps):
     model.sample(int(n), num_steps=int(steps))
     peak = _peak_mb()
     return {"peak_mb": peak, "growth_mb": peak - before}
+
+
+def chain_step(network, batch, dtype):
+    """Milliseconds of a Langevin step, the median of some calls."""
+    import statistics
+
+    import chains
+
+    steps = 20 if network == "digits" else 5
+    run = chains.chain(
+        chains.build(network, dtype), int(batch), steps, jit_compile=False
+    )
+    run()
+    seconds = []
+    for _ in range(9):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return {"milliseconds": 1e3 * statistics.median(seconds) / steps}
 
 
 def _first_call(function):

@@ -1,4 +1,4 @@
-"""Peak memory and start-up, each measured in fresh processes."""
+"""Peak memory, start-up and threads, each measured in fresh processes."""
 
 import json
 import os
@@ -17,6 +17,7 @@ from clel_tf.models import CLEL
 PROBES = pathlib.Path(__file__).with_name("probes.py")
 MEMORY_STEPS = 20  # of samples of several numbers of images
 MEMORY_COUNT = 64  # images of chains of several lengths
+THREADS = "TF_NUM_INTRAOP_THREADS"
 
 
 def measure_memory(scale):
@@ -35,7 +36,8 @@ def measure_memory(scale):
         setting: ("peak_of_sample", *setting)
         for setting in {**of_steps, **of_counts}
     }
-    found = _in_turn(probes, scale.starts)
+    # Twice at most: they vary by less than 1 MB.
+    found = _in_turn(probes, min(scale.starts, 2))
     peaks = {name: _values(found[name], "peak_mb") for name in found}
     short, *_, long = of_steps
     return {
@@ -81,6 +83,36 @@ def measure_startup(scale):
     }
 
 
+def measure_threads(scale):
+    """Measures chains with one thread an operation beside the default.
+
+    An operation then runs on one core, and the two halves of the chains on two.
+
+    Args:
+        scale: `scales.Scale`.
+
+    Returns:
+        dict: "rows", with "milliseconds_per_step" as a spread.
+    """
+    rows = {}
+    for settings in scale.chains[-1:]:  # the smallest network, of most waits
+        for dtype in ("float32", "bfloat16"):
+            for threads in ("default", "1"):
+                rows[settings.network, settings.batch, dtype, threads] = []
+    for _ in range(scale.starts):
+        for (*setting, threads), results in rows.items():
+            limit = {} if threads == "default" else {THREADS: threads}
+            found = _run("chain_step", *setting, environment=limit)
+            results.append(found["milliseconds"])
+    names = ("network", "batch", "dtype", THREADS)
+    return {
+        "rows": [
+            dict(zip(names, row)) | {"milliseconds_per_step": timing.spread(ms)}
+            for row, ms in rows.items()
+        ]
+    }
+
+
 def _memory(n, steps, results):
     return {
         "n": n,
@@ -111,11 +143,13 @@ def _in_turn(probes, rounds):
     return found
 
 
-def _run(*probe):
+def _run(*probe, environment=None):
     """A probe's results, and the process's wall-clock and CPU seconds."""
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, PROBES, *map(str, probe)], stdout=subprocess.PIPE
+        [sys.executable, PROBES, *map(str, probe)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, **(environment or {})},
     )
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)

@@ -3,7 +3,8 @@
 The network is the reference's, of tests/conformance, with the weights of ours.
 "eager" is the reference's way: images NCHW and spectral normalisation iterated
 and divided by at every forward pass. The other modes are those of a careful
-user: kernels divided once, weights without gradients, images channels_last.
+user: kernels divided (and for bfloat16 cast) once, weights without gradients,
+images channels_last.
 Importing it needs no PyTorch; calling it does.
 """
 
@@ -27,7 +28,7 @@ if INSTALLED:
 
     # As many as TensorFlow takes, where PyTorch leaves out hyperthreads.
     torch.set_num_threads(
-        int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count())
+        int(os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count())
     )
 
 
@@ -73,13 +74,16 @@ def chain(network, mode, dtype, images, steps, sampler, device="cpu"):
 
     Returns:
         Tuple of two functions without arguments: one that runs the chain from
-        the images and one that gives their energies, an array `(n,)`.
+        the images and one that gives their energies, an array `(n,)`, and its
+        gradients, one of the images' shape.
     """
     theirs, layout = torch_network.copy(network), torch.contiguous_format
     if mode != "eager":
         torch_network.fold(theirs)
         layout = torch.channels_last
     theirs = theirs.to(device, memory_format=layout)
+    if dtype == "bfloat16":
+        torch_network.cast(theirs)  # once, not by autocast in every step
     energy = _energy(theirs, dtype, device)
     if mode == "compile":
         energy = torch.compile(energy, dynamic=False)
@@ -92,12 +96,14 @@ def chain(network, mode, dtype, images, steps, sampler, device="cpu"):
             x = _step(energy, x, sampler)
         return x.cpu()
 
-    def energies():
-        # With a gradient as in a step, lest it be compiled for both.
-        found = energy(start.detach().requires_grad_())
-        return found.detach().cpu().numpy()
+    def energies_and_gradients():
+        x = start.detach().requires_grad_()
+        found = energy(x)
+        (gradients,) = torch.autograd.grad(found.sum(), x)
+        gradients = gradients.permute(0, 2, 3, 1)
+        return found.detach().cpu().numpy(), gradients.cpu().numpy()
 
-    return run, energies
+    return run, energies_and_gradients
 
 
 def _step(energy, x, sampler):

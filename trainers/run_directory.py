@@ -1,5 +1,6 @@
 """What a run leaves on disk, and whether it may go on there."""
 
+import copy
 import csv
 import json
 import pathlib
@@ -36,6 +37,21 @@ class RunDirectory:
                 f"{self.path} holds a run of another configuration: "
                 f"{'; '.join(differences)}. Choose a new directory."
             )
+
+    def with_its_dtypes(self, recipe):
+        """A copy of a recipe whose precision, where open, is the run's own.
+
+        A run goes on in the precision that it began in, on any machine.
+        """
+        recipe = copy.deepcopy(recipe)
+        if self._config.is_file():
+            stored = _read(self._config).get("recipe", {})
+            for name in ("energy_network", "encoder"):
+                part = recipe.setdefault(name, {})
+                if part.get("dtype", "auto") == "auto":
+                    # Runs that do not tell were made before there was a choice.
+                    part["dtype"] = stored.get(name, {}).get("dtype", "float32")
+        return recipe
 
     def create(self, config):
         """Makes the directory, if need be, and writes the configuration."""

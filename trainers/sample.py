@@ -32,7 +32,10 @@ _STEPS = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the images.", lower_bound=0)
 _BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", None, "Images at a time. Default: up to 256.", lower_bound=1
+    "batch_size",
+    None,
+    "Images at a time. Default: what the device is fast at.",
+    lower_bound=1,
 )
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Whether --out may replace a file."

@@ -74,11 +74,12 @@ def train(config, workdir):
     Raises:
         ValueError: if the directory holds something else.
     """
-    recipe = clel_tf.presets.with_dtypes(config.recipe)
+    run = RunDirectory(workdir)
+    recipe = run.with_its_dtypes(config.recipe)
+    recipe = clel_tf.presets.with_dtypes(recipe)
     config = dataclasses.replace(config, recipe=recipe)
     data = load_data(config)
     recipe = recipes.complete(recipe, data)
-    run = RunDirectory(workdir)
     run.check(dataclasses.asdict(config))
     if run.is_finished():
         print(f"{workdir} holds this run, finished; nothing was changed.")
@@ -91,7 +92,8 @@ def train(config, workdir):
         model.compile(steps_per_execution=_steps_per_call(config, replicas))
     model.replay_buffer.check_batch(-(-config.batch_size // replicas))
     run.create(dataclasses.asdict(config))
-    print(f"Networks compute in {recipe['energy_network']['dtype']}.")
+    for name in ("energy_network", "encoder"):
+        print(f"The {name} computes in {recipe[name]['dtype']}.")
     checkpoints = callbacks.Checkpoints(
         run.path / "checkpoints", config.checkpoint_every
     )

@@ -17,7 +17,7 @@ from clel_tf.models.joint_energy_model import half_square
 from clel_tf.models.joint_energy_model import unit
 from clel_tf.models.moving_average import moving_copy
 from clel_tf.models.moving_average import update_moving_copy
-from clel_tf.samplers.compilation import resolve_jit_compile
+from clel_tf.samplers.compilation import halves_pay
 from clel_tf.samplers.replay_buffer import ReplayBuffer
 from clel_tf.samplers.sgld import SGLD
 
@@ -324,7 +324,7 @@ class CLEL(JointEnergyModel):
     def _move(self, images, keys):
         """Runs the live network's chains; gives images and `LangevinInfo`."""
         network = inference_function(self.energy_network)
-        halved = not resolve_jit_compile(self.sampler.jit_compile)
+        halved = halves_pay(self.sampler.jit_compile)
         return self._run_chains(network, self.sampler, halved, images, keys)
 
     def losses_of(self, positives, negatives, keys):

@@ -225,6 +225,7 @@ class EnergyResNet(keras.Model):
         return self._dense(self._act(x), width, use_bias, "float32", name)
 
 
+@keras.saving.register_keras_serializable(package="clel_tf")
 class _Shared(keras.layers.Layer):
     """What an activation and a shortcut both read.
 
@@ -236,3 +237,9 @@ class _Shared(keras.layers.Layer):
 
     def call(self, inputs):
         return tf.ensure_shape(inputs, inputs.shape)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config()

@@ -16,7 +16,8 @@ def inference_function(network):
         while_loop(..., lambda x: step(x, E(x)), ...)
 
     It knows the weights of `SpectralConv2D` and of `keras.layers.Dense`; other
-    layers read their own. What an optimizer does later it does not see.
+    layers read their own. What an optimizer does later it does not see, and
+    what a layer assigns in inference is dropped.
 
     Args:
         network: `keras.Model`.
@@ -34,11 +35,11 @@ def inference_function(network):
     >>> features.shape
     TensorShape([2, 128])
     """
-    scope = keras.StatelessScope()
+    values = []
     for layer in flat_layers(network):
         for variable in _read_in_inference(layer):
             value = tf.convert_to_tensor(variable.value)
-            scope.add_update((variable, tf.cast(value, layer.compute_dtype)))
+            values.append((variable, tf.cast(value, layer.compute_dtype)))
 
     def infer(images, training=False):
         if training:
@@ -46,6 +47,9 @@ def inference_function(network):
                 "Expected `training` to be false in inference; received: "
                 f"{training!r}."
             )
+        scope = keras.StatelessScope()
+        for pair in values:  # as arguments they would be cast back
+            scope.add_update(pair)
         with scope:
             return network(images, training=False)
 
@@ -59,4 +63,4 @@ def _read_in_inference(layer):
         variables = [layer.kernel, layer.bias]
     else:
         variables = []
-    return [variable for variable in variables if variable is not None]
+    return [x for x in variables if isinstance(x, keras.Variable)]

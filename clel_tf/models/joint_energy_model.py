@@ -7,6 +7,7 @@ from clel_tf.data.dequantize import dequantize
 from clel_tf.models.common import check_images
 from clel_tf.models.inference_function import inference_function
 from clel_tf.samplers.compilation import chunk_size
+from clel_tf.samplers.compilation import halves_pay
 from clel_tf.samplers.compilation import in_halves
 from clel_tf.samplers.compilation import resolve_jit_compile
 from clel_tf.samplers.compilation import rows_in_chunks
@@ -39,7 +40,8 @@ class JointEnergyModel(keras.Model):
         Args:
             images: float32 tensor of shape `(n, height, width, channels)`.
             latents: None for `E(x)`, or unit vectors `(n, d)` for `E(x, z)`.
-            network: energy network; defaults to the moving average.
+            network: energy network or its `inference_function`; defaults to the
+                moving average.
             beta: weight of the latents; defaults to the model's.
 
         Returns:
@@ -74,7 +76,8 @@ class JointEnergyModel(keras.Model):
             latents: None, or float array `(n, d)` or `(d,)`: condition on these
                 latents, sampling `E(x, z)` instead of `E(x)`.
             energy: None, or a function of float32 images `(n, ...)` giving
-                energies `(n,)`, sampled instead of the model's own.
+                energies `(n,)`, sampled instead of the model's own; it is given
+                `batch_size` images at a time, or up to 256.
             initial: None for uniform noise, or images `(n, ...)` to start from.
             num_steps: int or None for the sampler's `sample_steps`.
             seed: int.
@@ -93,6 +96,13 @@ class JointEnergyModel(keras.Model):
                 "Expected `latents` or `energy`, of which one defines the "
                 "energy to sample; received both."
             )
+        if batch_size is not None and not (
+            isinstance(batch_size, (int, np.integer)) and batch_size >= 1
+        ):
+            raise ValueError(
+                "Expected `batch_size` to be a positive int or None; received: "
+                f"{batch_size!r}."
+            )
         steps = self.sampler.sample_steps if num_steps is None else num_steps
         if steps < 0:
             raise ValueError(
@@ -103,10 +113,12 @@ class JointEnergyModel(keras.Model):
             initial = check_images(initial, self.image_shape, self.levels, n)
             initial = np.asarray(dequantize(initial, self.levels))
         seeds = random.row_seeds(seed, n)
-        jit_compile = resolve_jit_compile(self.sampler.jit_compile)
-        chunks = rows_in_chunks(
-            n, batch_size or chunk_size(self.image_shape), padded=jit_compile
-        )
+        if energy is None:
+            jit_compile = resolve_jit_compile(self.sampler.jit_compile)
+            size = batch_size or chunk_size(self.image_shape)
+            chunks = rows_in_chunks(n, size, padded=jit_compile)
+        else:  # which rows it is of, it may know itself
+            chunks = rows_in_chunks(n, batch_size or 256)
         images = [
             self._compiled_sample(
                 tf.constant(seeds[rows]),
@@ -117,7 +129,7 @@ class JointEnergyModel(keras.Model):
                 self.sampler,
                 self.beta,
                 # Of one row, both halves would be the row itself.
-                halved=not jit_compile and len(rows) > 1,
+                halved=halves_pay(self.sampler.jit_compile) and len(rows) > 1,
             ).numpy()
             for rows in chunks
         ]
@@ -146,7 +158,7 @@ class JointEnergyModel(keras.Model):
             initial = random.uniform(random.fold_in(keys, 0), self.image_shape)
         sampler = sampler or self.sampler
         keys = random.fold_in(keys, 1)
-        if energy is not None:  # of which rows, its function alone may know
+        if energy is not None:
             return sampler.run(energy, initial, keys, num_steps)[0]
         network = inference_function(self.ema_energy_network)
         return self._run_chains(

@@ -45,8 +45,8 @@ def _is_fast_at_bfloat16():
         details = map(tf.config.experimental.get_device_details, gpus)
         capabilities = [d.get("compute_capability", (0, 0)) for d in details]
         return min(capabilities) >= _AMPERE
-    with_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
-    return with_onednn and bool(_cpu_flags() & _CPU_FLAGS)
+    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower()
+    return onednn not in ("0", "false") and bool(_cpu_flags() & _CPU_FLAGS)
 
 
 def _cpu_flags():

@@ -28,7 +28,13 @@ def load(cls, preset, seed, dtype):
     config = json.loads(path.read_text())
     if dtype is not None:
         for name in _NETWORKS:
-            config[name]["config"]["dtype"] = resolve_dtype(dtype)
+            options = config[name]["config"]
+            if "dtype" not in options:
+                raise ValueError(
+                    f"Expected a preset whose {name} takes a `dtype`; "
+                    f"{directory} has a {config[name]['class_name']}."
+                )
+            options["dtype"] = resolve_dtype(dtype)
     model = cls.from_config(config)
     for name in _NETWORKS:
         weights = str(directory / f"{name}.weights.h5")

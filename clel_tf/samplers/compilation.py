@@ -6,8 +6,8 @@ import tensorflow as tf
 # Pixels of the images that run at a time. From a few thousand on, a CPU's time
 # an image stays the same, until the feature maps of all leave the cache ...
 _CPU_PIXELS, _CPU_IMAGES = 2**15, 256
-# ... and a GPU's falls with every image that its memory holds.
-_GPU_PIXELS, _GPU_IMAGES = 2**20, 4096
+# ... and a GPU's falls on, until its memory is full.
+_GPU_PIXELS, _GPU_IMAGES = 2**18, 4096
 
 
 def resolve_jit_compile(jit_compile):
@@ -54,19 +54,24 @@ def rows_in_chunks(count, size, padded=False):
     Args:
         count: int. Number of rows.
         size: int. Rows of a chunk.
-        padded: bool. Whether the last chunk is as long as the others, or if it
-            is alone a power of two, by repeating its last row: XLA compiles
-            anew for every length that it meets.
+        padded: bool. Whether the last chunk is made as long as a power of two
+            (but no longer than the others) by repeating its last row: XLA
+            compiles anew for every length that it meets.
 
     Returns:
         List of int arrays.
     """
+    length = count
     if padded:
-        size = min(size, 2 ** (count - 1).bit_length())
-        rows = np.minimum(np.arange(-(-count // size) * size), count - 1)
-    else:
-        rows = np.arange(count)
-    return np.split(rows, range(size, len(rows), size))
+        whole = (count - 1) // size * size
+        length = whole + min(size, 2 ** (count - whole - 1).bit_length())
+    rows = np.minimum(np.arange(length), count - 1)
+    return np.split(rows, range(size, length, size))
+
+
+def halves_pay(jit_compile):
+    """Whether chains should run `in_halves`: on CPUs and without XLA."""
+    return not (_has_accelerator() or resolve_jit_compile(jit_compile))
 
 
 def in_halves(function, *rows):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from clel_tf import presets
 from clel_tf import random
 from clel_tf.models import CLEL
+from clel_tf.models import inference_function
 from clel_tf.samplers import SGLD
 
 
@@ -384,6 +385,76 @@ def test_sampling_traces_once_for_all_sizes_steps_and_seeds(monkeypatch):
     assert traces
 
 
+def conditions(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "latents": rng.normal(size=(n, 8)),
+        "initial": rng.random((n, 8, 8, 1)).astype("float32"),
+    }
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_halves_keep_their_rows_conditions(n):
+    model = tiny_model(model={"beta": 10.0})
+    model.sampler = SGLD(step_size=0.5, noise_scale=0.01)
+    given = conditions(n)
+    latents = given["latents"] / np.linalg.norm(
+        given["latents"], axis=1, keepdims=True
+    )
+    rows = tf.constant(random.row_seeds(7, n)), tf.constant(4)
+    rows += tf.constant(given["initial"]), tf.constant(latents, tf.float32)
+    whole, halved = (model.sample_rows(*rows, halved=h) for h in (False, True))
+    assert np.abs(whole - given["initial"]).max() > 0.01
+    np.testing.assert_allclose(halved, whole, atol=1e-5)
+
+
+def test_xla_pads_without_a_trace_in_the_rows():
+    model = tiny_model(model={"beta": 10.0})
+    plain, xla = (
+        SGLD(step_size=0.5, noise_scale=0.01, jit_compile=jit)
+        for jit in (False, True)
+    )
+    given = conditions(5)
+    model.sampler = plain
+    expected = model.sample(5, num_steps=3, **given)
+    model.sampler = xla
+    images = model.sample(5, num_steps=3, **given)
+    assert images.shape == (5, 8, 8, 1)
+    np.testing.assert_allclose(images, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_an_energy_of_ones_own_sees_all_rows_in_their_order(jit_compile):
+    model = tiny_model()
+    model.sampler = SGLD(
+        step_size=0.5, noise_scale=0.0, jit_compile=jit_compile
+    )
+    targets = np.linspace(0.1, 0.9, 5, dtype="float32")
+
+    def towards_targets(x):
+        difference = x - targets[:, None, None, None]
+        return tf.reduce_sum(difference**2, axis=(1, 2, 3))
+
+    images = model.sample(5, energy=towards_targets, num_steps=2)
+    np.testing.assert_allclose(images.mean(axis=(1, 2, 3)), targets, atol=1e-5)
+
+
+def test_a_chain_sees_what_the_optimizer_did_before():
+    model = compiled()
+    keys = model._step_keys()
+
+    @tf.function
+    def energies(x):
+        before = inference_function(model.energy_network)(x)[0]
+        for layer in model.energy_network.spectral_layers:
+            layer.kernel.assign(layer.kernel + 1.0)
+            layer.refresh(iterations=3)
+        return before, inference_function(model.energy_network)(x)[0]
+
+    before, after = energies(random.uniform(keys.chain, (2, 8, 8, 1)))
+    assert np.abs(before - after).max() > 1e-4
+
+
 def test_sample_continues_from_images():
     model = tiny_model()
     start = digits(3)
@@ -495,6 +566,9 @@ def test_bad_arguments_are_refused(changes, words):
     [
         ({"n": 0}, "positive int"),
         ({"n": 2, "num_steps": -1}, "num_steps"),
+        ({"n": 2, "batch_size": 0}, "batch_size"),
+        ({"n": 2, "batch_size": -3}, "batch_size"),
+        ({"n": 2, "batch_size": 1.5}, "batch_size"),
         ({"n": 2, "latents": np.zeros((2, 8))}, "zero"),
         ({"n": 2, "latents": np.ones((3, 8))}, r"\(2, 8\)"),
         ({"n": 2, "initial": np.zeros((2, 4, 4, 1))}, r"\(2, 8, 8, 1\)"),

@@ -49,6 +49,26 @@ def test_other_layers_read_their_own_weights():
     np.testing.assert_array_equal(inference_function(outer)(X), outer(X))
 
 
+def test_a_layer_may_assign_in_inference():
+    @keras.saving.register_keras_serializable("clel_tf_tests")
+    class Counting(keras.layers.Layer):
+        def build(self, shape):
+            self.count = self.add_weight(initializer="zeros")
+
+        def call(self, x):
+            self.count.assign(self.count + 1.0)
+            return x
+
+    counting = Counting()
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Flatten()(counting(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    infer = inference_function(model)
+    for _ in range(2):  # two traces
+        np.testing.assert_allclose(tf.function(infer)(X), infer(X), rtol=1e-6)
+    assert counting.count.numpy() == 0
+
+
 def test_casts_no_weight_in_a_loop():
     model = network("mixed_bfloat16")
 

@@ -1,5 +1,6 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -35,6 +36,33 @@ def model():
 def images(count=3):
     rng = np.random.default_rng(1)
     return rng.integers(0, 17, (count, 8, 8, 1), "uint8")
+
+
+def dtypes(model):
+    return [
+        network.get_config()["dtype"]["config"]["name"]
+        for network in (model.energy_network, model.ema_encoder)
+    ]
+
+
+def test_presets_compute_in_the_dtype_asked_for(model, tmp_path):
+    model.save_to_preset(tmp_path / "preset")
+    for preset in ("digits", str(tmp_path / "preset")):
+        for dtype in ("float32", "mixed_bfloat16"):
+            loaded = CLEL.from_preset(preset, dtype=dtype)
+            assert dtypes(loaded) == [dtype] * 2
+    assert dtypes(CLEL.from_preset(tmp_path / "preset")) == dtypes(model)
+
+
+def test_networks_without_a_dtype_refuse_one(model, tmp_path):
+    def plain(network):
+        return keras.Model(network.inputs, network.outputs)
+
+    encoder = keras.Model(model.encoder.inputs, model.encoder.outputs[0])
+    CLEL(plain(model.energy_network), encoder).save_to_preset(tmp_path / "a")
+    CLEL.from_preset(tmp_path / "a")
+    with pytest.raises(ValueError, match="energy_network takes a `dtype`"):
+        CLEL.from_preset(tmp_path / "a", dtype="float32")
 
 
 def test_a_saved_preset_is_the_model(model, tmp_path):

@@ -5,6 +5,7 @@ import tensorflow as tf
 from clel_tf.samplers import in_halves
 from clel_tf.samplers import resolve_jit_compile
 from clel_tf.samplers.compilation import chunk_size
+from clel_tf.samplers.compilation import halves_pay
 from clel_tf.samplers.compilation import rows_in_chunks
 
 
@@ -38,6 +39,21 @@ def test_refuses_anything_else(jit_compile):
         resolve_jit_compile(jit_compile)
 
 
+@pytest.mark.parametrize(
+    "kind,jit_compile,expected",
+    [
+        ("CPU", "auto", True),
+        ("CPU", True, False),
+        ("GPU", "auto", False),
+        ("GPU", False, False),
+    ],
+)
+def test_halves_are_for_cpus(monkeypatch, kind, jit_compile, expected):
+    devices = [Device(kind)]
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda: devices)
+    assert halves_pay(jit_compile) is expected
+
+
 @pytest.mark.parametrize("kind,expected", [("CPU", 256), ("GPU", 4096)])
 def test_chunks_fit_the_device(monkeypatch, kind, expected):
     devices = [Device(kind)]
@@ -56,7 +72,15 @@ def test_chunks_hold_every_row_once(count):
 
 
 @pytest.mark.parametrize(
-    "count,lengths", [(1, [1]), (3, [4]), (5, [8]), (8, [8]), (17, [8, 8, 8])]
+    "count,lengths",
+    [
+        (1, [1]),
+        (3, [4]),
+        (5, [8]),
+        (8, [8]),
+        (9, [8, 1]),
+        (19, [8, 8, 4]),
+    ],
 )
 def test_padded_chunks_have_few_lengths(count, lengths):
     chunks = rows_in_chunks(count, 8, padded=True)

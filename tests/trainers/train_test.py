@@ -1,3 +1,4 @@
+import copy
 import csv
 import json
 import pathlib
@@ -12,8 +13,10 @@ from PIL import Image
 
 import clel_tf
 from clel_tf import callbacks
+from clel_tf import presets
 from clel_tf.trainers import recipes
 from clel_tf.trainers import train_lib
+from clel_tf.trainers.run_directory import RunDirectory
 
 SMALL = [
     "energy_network.widths=[8, 12]",
@@ -171,6 +174,22 @@ def test_another_configuration_is_refused_with_the_differences(run):
     with pytest.raises(ValueError, match="seed: 0 there, 1 asked for"):
         train_lib.train(config(seed=1), run)
     assert snapshot(run) == before
+
+
+def test_a_run_goes_on_in_its_own_precision(tmp_path):
+    directory = RunDirectory(tmp_path)
+    recipe = config().recipe
+    decided = presets.with_dtypes(recipe)
+    directory.create({"recipe": decided})
+    other = copy.deepcopy(decided)
+    other["encoder"]["dtype"] = "mixed_float16"
+    assert directory.with_its_dtypes(recipe) == decided
+    assert directory.with_its_dtypes(other) == other  # asked for, and refused
+    # Runs of before there was a choice, and directories without a run.
+    directory.create({"recipe": recipe})
+    old = directory.with_its_dtypes(recipe)
+    assert old["energy_network"]["dtype"] == "float32"
+    assert RunDirectory(tmp_path / "new").with_its_dtypes(recipe) == recipe
 
 
 def test_a_directory_of_other_files_is_refused(tmp_path):
