@@ -35,5 +35,6 @@ def test_the_docs_python_runs(name):
         exec(compile(block, f"{name}.md", "exec"), {})
 
 
-def test_the_readme_has_no_gaps():
-    assert "@@" not in README.read_text()
+def test_the_docs_have_no_gaps():
+    for path in (README, *README.parent.glob("docs/*.md")):
+        assert "@@" not in path.read_text(), path

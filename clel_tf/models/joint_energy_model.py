@@ -69,7 +69,8 @@ class JointEnergyModel(keras.Model):
         """Draws images by Langevin dynamics with the averaged energy network.
 
         Row `i` draws from seed `row_seeds(seed, n)[i]` alone: asking for more
-        rows, or another `batch_size`, changes the others by rounding only.
+        rows, or another `batch_size`, changes the others by rounding only
+        (bfloat16's, where the network computes in it).
 
         Args:
             n: int. Number of images.

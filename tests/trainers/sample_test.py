@@ -14,6 +14,7 @@ def model():
     config = presets.get("digits")
     for name in ("energy_network", "encoder"):
         config[name].update(widths=[8, 8], depths=[1, 1], head_width=16)
+        config[name]["dtype"] = "float32"  # as samples are compared
     config["sampler"]["sample_steps"] = 3
     model = presets.build(config)
     model.compile(total_steps=1)

@@ -199,7 +199,12 @@ def test_a_directory_of_other_files_is_refused(tmp_path):
 
 
 def test_a_run_on_two_devices(tmp_path, monkeypatch):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"],
+        # Collective operations of several strategies in one process, as that of
+        # all tests is, get into one another's way.
+        cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )
     monkeypatch.setattr(train_lib, "_strategy", lambda: strategy)
     summary = train_lib.train(config(steps=2, every=2), tmp_path / "run")
     assert summary["steps"] == 2 and summary["nan_steps"] == 0
