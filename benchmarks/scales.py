@@ -70,10 +70,10 @@ QUICK = Scale(
         Chains("small", 16, 8, calls=3, rounds=6),
         Chains("digits", 64, 20, calls=3, rounds=7, xla=True),
     ),
-    training=(("cifar10_small", 16, 7), ("digits", 64, 15)),
+    training=(("cifar10_small", 16, 6), ("digits", 64, 15)),
     sample_counts=(1, 4, 16, 64, 256, 1024, 4096),
     sample_together=(4096, 64),
-    sample_rounds=5,
+    sample_rounds=4,
     memory_steps=(60, 600),
     memory_counts=(1, 1024, 4096),
     starts=3,
@@ -81,7 +81,7 @@ QUICK = Scale(
     growth_widths=(16, 32, 64),
     growth_steps=(20, 100, 500),
     growth_batches=(16, 64, 256),
-    growth_rounds=5,
+    growth_rounds=4,
 )
 FULL = QUICK._replace(
     name="full",
