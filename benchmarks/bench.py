@@ -26,6 +26,7 @@ import processes  # noqa: E402
 import sampling  # noqa: E402
 import scales  # noqa: E402
 import tensorflow as tf  # noqa: E402
+import torch_chains  # noqa: E402
 import training_step  # noqa: E402
 
 from clel_tf.files import new_file  # noqa: E402
@@ -50,6 +51,7 @@ def main():
     full = parser.parse_args().full
     # It warns of functions that are compiled again and again: they are many.
     tf.get_logger().setLevel("ERROR")
+    torch_chains.use_all_threads()
     results = measure(scales.FULL if full else scales.QUICK)
     write(results, RESULTS, "full" if full else "latest")
     if not full:

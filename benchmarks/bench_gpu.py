@@ -45,6 +45,7 @@ def main():
             "install 'clel_tf[gpu]', on a machine that has one."
         )
     tf.get_logger().setLevel("ERROR")
+    torch_chains.use_all_threads()
     results = measure(SETTINGS)
     with new_file(RESULTS / "gpu.json") as path:
         path.write_text(json.dumps(results, indent=2) + "\n")

@@ -26,10 +26,12 @@ if INSTALLED:
     import torch_network
     from torch.nn import functional
 
-    # As many as TensorFlow takes, where PyTorch leaves out hyperthreads.
-    torch.set_num_threads(
-        int(os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count())
-    )
+
+def use_all_threads():
+    """Gives PyTorch as many as TensorFlow takes, hyperthreads included."""
+    if INSTALLED:
+        threads = os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count()
+        torch.set_num_threads(int(threads))
 
 
 def modes(skipped, with_compile=True):

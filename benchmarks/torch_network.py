@@ -15,11 +15,7 @@ from clel_tf.models import reference_layout
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests" / "conformance"))
 
-threads = torch.get_num_threads()
 import pytorch_networks as pytorch  # noqa: E402
-
-# The tests' modules set one.
-torch.set_num_threads(threads)
 
 
 def copy(ours):
