@@ -88,38 +88,14 @@ class JointEnergyModel(keras.Model):
         Returns:
             float32 NumPy array `(n, height, width, channels)`, in [0, 1].
         """
-        if not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(
-                f"Expected `n` to be a positive int; received: {n!r}."
-            )
-        if latents is not None and energy is not None:
-            raise ValueError(
-                "Expected `latents` or `energy`, of which one defines the "
-                "energy to sample; received both."
-            )
-        if batch_size is not None and not (
-            isinstance(batch_size, (int, np.integer)) and batch_size >= 1
-        ):
-            raise ValueError(
-                "Expected `batch_size` to be a positive int or None; received: "
-                f"{batch_size!r}."
-            )
         steps = self.sampler.sample_steps if num_steps is None else num_steps
-        if steps < 0:
-            raise ValueError(
-                f"Expected `num_steps` to be at least 0; received: {steps!r}."
-            )
+        _check_request(n, latents, energy, steps, batch_size)
         latents = self._check_latents(latents, n)
         if initial is not None:
             initial = check_images(initial, self.image_shape, self.levels, n)
             initial = np.asarray(dequantize(initial, self.levels))
         seeds = random.row_seeds(seed, n)
-        if energy is None:
-            jit_compile = resolve_jit_compile(self.sampler.jit_compile)
-            size = batch_size or chunk_size(self.image_shape)
-            chunks = rows_in_chunks(n, size, padded=jit_compile)
-        else:  # which rows it is of, it may know itself
-            chunks = rows_in_chunks(n, batch_size or 256)
+        halves = halves_pay(self.sampler.jit_compile)
         images = [
             self._compiled_sample(
                 tf.constant(seeds[rows]),
@@ -130,11 +106,18 @@ class JointEnergyModel(keras.Model):
                 self.sampler,
                 self.beta,
                 # Of one row, both halves would be the row itself.
-                halved=halves_pay(self.sampler.jit_compile) and len(rows) > 1,
+                halved=halves and len(rows) > 1,
             ).numpy()
-            for rows in chunks
+            for rows in self._chunks(n, batch_size, energy)
         ]
         return np.concatenate(images)[:n]
+
+    def _chunks(self, n, batch_size, energy):
+        if energy is not None:  # which rows it is of, it may know itself
+            return rows_in_chunks(n, batch_size or 256)
+        size = batch_size or chunk_size(self.image_shape)
+        padded = resolve_jit_compile(self.sampler.jit_compile)
+        return rows_in_chunks(n, size, padded)
 
     def sample_rows(
         self,
@@ -246,6 +229,25 @@ class JointEnergyModel(keras.Model):
         if not np.all(norms > 0):
             raise ValueError("Expected `latents` without zero vectors.")
         return np.broadcast_to(latents / norms, (n, dimension))
+
+
+def _check_request(n, latents, energy, steps, batch_size):
+    for name, size in (("n", n), ("batch_size", batch_size)):
+        if name == "batch_size" and size is None:
+            continue
+        if not isinstance(size, (int, np.integer)) or size < 1:
+            raise ValueError(
+                f"Expected `{name}` to be a positive int; received: {size!r}."
+            )
+    if latents is not None and energy is not None:
+        raise ValueError(
+            "Expected `latents` or `energy`, of which one defines the energy "
+            "to sample; received both."
+        )
+    if steps < 0:
+        raise ValueError(
+            f"Expected `num_steps` to be at least 0; received: {steps!r}."
+        )
 
 
 def half_square(features):

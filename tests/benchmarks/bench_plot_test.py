@@ -1,11 +1,6 @@
-import pathlib
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image
-
-sys.path.append(str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 
 pytest.importorskip("matplotlib")
 

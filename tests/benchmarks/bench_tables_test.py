@@ -1,19 +1,7 @@
-import pathlib
-import sys
-
-import pytest
-
-BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / "benchmarks"
+import bench_tables as tables
 
 
-@pytest.fixture
-def tables(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    yield __import__("bench_tables")
-    sys.modules.pop("bench_tables")
-
-
-def test_ratios_stand_beside_their_targets(tables):
+def test_ratios_stand_beside_their_targets():
     names = list(tables.RATIOS)
     values = dict.fromkeys(names, 0.5) | {"f32_vs_torch_eager": None}
     intervals = {k: v and [v / 2, 1234.5] for k, v in values.items()}
@@ -28,7 +16,7 @@ def test_ratios_stand_beside_their_targets(tables):
     assert by_name["memory_600_vs_60_steps"][-1] == "yes"
 
 
-def test_a_section_has_every_column_of_its_rows(tables):
+def test_a_section_has_every_column_of_its_rows():
     spread = {"median": 2.0, "low": 1.0, "high": 3.14159}
     found = tables.section("Times", [{"a": 1, "b_c": spread}, {"d": 0.0}])
     assert found.splitlines() == [
@@ -41,6 +29,6 @@ def test_a_section_has_every_column_of_its_rows(tables):
     ]
 
 
-def test_columns_are_aligned(tables):
+def test_columns_are_aligned():
     rows = [("a", "long", "x"), ("longer", "b", "")]
     assert tables.aligned(rows) == "a       long  x\nlonger  b"

@@ -1,12 +1,6 @@
-import pathlib
-import sys
-
+import growth
 import pytest
-
-sys.path.append(str(pathlib.Path(__file__).parents[2] / "benchmarks"))
-
-import growth  # noqa: E402
-import scales  # noqa: E402
+import scales
 
 
 def test_a_chain_has_its_settings_shape():

@@ -2,13 +2,11 @@ import pathlib
 import subprocess
 import sys
 
+import processes
 import pytest
+import scales
 
-BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
-sys.path.append(str(BENCHMARKS))
-
-import processes  # noqa: E402
-import scales  # noqa: E402
+BENCHMARKS = pathlib.Path(processes.__file__).parent
 
 ALLOCATE = """
 import numpy, probes

@@ -1,27 +1,14 @@
-import importlib.util
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
+from reference_clel import ReferenceCLEL
 
 from clel_tf import presets
 from clel_tf.models import CLEL
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def reference_class():
-    path = ROOT / "benchmarks" / "reference_clel.py"
-    spec = importlib.util.spec_from_file_location("reference_clel", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.ReferenceCLEL
-
 
 @pytest.fixture
-def models(reference_class):
+def models():
     config = presets.get("digits")
     small = {"widths": [4, 6], "depths": [1, 1], "head_width": 8}
     for part in ("energy_network", "encoder"):
@@ -30,7 +17,7 @@ def models(reference_class):
     config["replay_buffer"]["capacity"] = 16
     config["model"]["chain_augmentation_probability"] = 1.0
     model = presets.build(config)
-    return model, reference_class.from_config(model.get_config())
+    return model, ReferenceCLEL.from_config(model.get_config())
 
 
 def first_layer(model):

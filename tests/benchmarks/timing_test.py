@@ -1,21 +1,10 @@
-import pathlib
-import sys
-
 import numpy as np
 import pytest
-
-BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def timing(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    yield __import__("timing")
-    sys.modules.pop("timing")
+import timing
 
 
 @pytest.fixture
-def clock(monkeypatch, timing):
+def clock(monkeypatch):
     class Clock:
         now = 0.0
 
@@ -27,7 +16,7 @@ def clock(monkeypatch, timing):
     return clock
 
 
-def test_functions_are_called_in_turn_after_their_warmups(timing):
+def test_functions_are_called_in_turn_after_their_warmups():
     called = []
     functions = {name: lambda name=name: called.append(name) for name in "ab"}
     seconds = timing.interleaved(functions, 3, warmups=2)
@@ -38,7 +27,7 @@ def test_functions_are_called_in_turn_after_their_warmups(timing):
     }
 
 
-def test_the_fastest_call_of_a_round_counts(timing, clock):
+def test_the_fastest_call_of_a_round_counts(clock):
     durations = iter([99, 5, 4, 6, 9, 8, 7])
 
     def work():
@@ -49,12 +38,12 @@ def test_the_fastest_call_of_a_round_counts(timing, clock):
     assert next(durations, None) is None
 
 
-def test_a_spread_is_the_median_and_the_quartiles(timing):
+def test_a_spread_is_the_median_and_the_quartiles():
     found = timing.spread(np.array([5.0, 1, 2, 3, 4]))
     assert found == {"median": 3, "low": 2, "high": 4}
 
 
-def test_a_ratio_is_the_median_of_the_rounds_ratios(timing):
+def test_a_ratio_is_the_median_of_the_rounds_ratios():
     # A slow round slows both: of the ratios 2, 2, 3 the median is 2, though
     # the medians themselves are 6 and 2.
     found = timing.ratio([2.0, 200, 6], [1.0, 100, 2])
@@ -62,7 +51,7 @@ def test_a_ratio_is_the_median_of_the_rounds_ratios(timing):
     assert found["low"] <= 2 <= found["high"]
 
 
-def test_a_ratios_interval_covers_the_truth_about_95_times_in_100(timing):
+def test_a_ratios_interval_covers_the_truth_about_95_times_in_100():
     rng = np.random.default_rng(0)
     covered = 0
     for _ in range(200):
@@ -71,7 +60,7 @@ def test_a_ratios_interval_covers_the_truth_about_95_times_in_100(timing):
     assert 0.9 <= covered / 200 <= 0.99
 
 
-def test_a_ratios_interval_shrinks_with_rounds(timing):
+def test_a_ratios_interval_shrinks_with_rounds():
     # Of a normal's median: 2 * 1.96 * 1.2533 * deviation / sqrt(rounds).
     values = np.random.default_rng(0).normal(3, 0.3, 1000)
     found = timing.ratio(values, np.ones(1000))

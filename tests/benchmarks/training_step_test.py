@@ -1,15 +1,9 @@
-import pathlib
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
+import training_step
 
 from clel_tf import presets
-
-sys.path.append(str(pathlib.Path(__file__).parents[2] / "benchmarks"))
-
-import training_step  # noqa: E402
 
 BATCH = 4
 
