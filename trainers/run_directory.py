@@ -7,6 +7,8 @@ import pathlib
 
 from clel_tf import files
 
+_NETWORKS = ("energy_network", "encoder")
+
 
 class RunDirectory:
     """A directory of one run: its configuration, state and results.
@@ -31,7 +33,7 @@ class RunDirectory:
                     f"{self.path} holds other files."
                 )
             return
-        differences = _differences(_read(self._config), _normal(config))
+        differences = _differences(self._stored_config(), _normal(config))
         if differences:
             raise ValueError(
                 f"{self.path} holds a run of another configuration: "
@@ -45,13 +47,20 @@ class RunDirectory:
         """
         recipe = copy.deepcopy(recipe)
         if self._config.is_file():
-            stored = _read(self._config).get("recipe", {})
-            for name in ("energy_network", "encoder"):
+            stored = self._stored_config()["recipe"]
+            for name in _NETWORKS:
                 part = recipe.setdefault(name, {})
                 if part.get("dtype", "auto") == "auto":
-                    # Runs that do not tell were made before there was a choice.
-                    part["dtype"] = stored.get(name, {}).get("dtype", "float32")
+                    part["dtype"] = stored[name]["dtype"]
         return recipe
+
+    def _stored_config(self):
+        config = _read(self._config)
+        recipe = config.setdefault("recipe", {})
+        for name in _NETWORKS:
+            # Runs that do not tell were made before there was a choice.
+            recipe.setdefault(name, {}).setdefault("dtype", "float32")
+        return config
 
     def create(self, config):
         """Makes the directory, if need be, and writes the configuration."""

@@ -232,9 +232,8 @@ class JointEnergyModel(keras.Model):
 
 
 def _check_request(n, latents, energy, steps, batch_size):
+    batch_size = 1 if batch_size is None else batch_size
     for name, size in (("n", n), ("batch_size", batch_size)):
-        if name == "batch_size" and size is None:
-            continue
         if not isinstance(size, (int, np.integer)) or size < 1:
             raise ValueError(
                 f"Expected `{name}` to be a positive int; received: {size!r}."

@@ -185,11 +185,21 @@ def test_a_run_goes_on_in_its_own_precision(tmp_path):
     other["encoder"]["dtype"] = "mixed_float16"
     assert directory.with_its_dtypes(recipe) == decided
     assert directory.with_its_dtypes(other) == other  # asked for, and refused
-    # Runs of before there was a choice, and directories without a run.
-    directory.create({"recipe": recipe})
-    old = directory.with_its_dtypes(recipe)
-    assert old["energy_network"]["dtype"] == "float32"
     assert RunDirectory(tmp_path / "new").with_its_dtypes(recipe) == recipe
+
+
+def test_a_run_of_before_there_was_a_precision_is_continued(tmp_path, capsys):
+    assignments = ["energy_network.dtype=float32", "encoder.dtype=float32"]
+    train_lib.train(config(*assignments), tmp_path)
+    path = tmp_path / "config.json"
+    stored = json.loads(path.read_text())
+    for name in ("energy_network", "encoder"):
+        del stored["recipe"][name]["dtype"]
+    path.write_text(json.dumps(stored))
+    before = snapshot(tmp_path)
+    train_lib.train(config(), tmp_path)  # "auto" takes the run's
+    assert "nothing was changed" in capsys.readouterr().out
+    assert snapshot(tmp_path) == before
 
 
 def test_a_directory_of_other_files_is_refused(tmp_path):
