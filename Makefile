@@ -3,12 +3,13 @@
 PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/.installed
+SERVING = .venv-serving
 RUN = runs/digits
 # The CPU build: PyPI's takes gigabytes of CUDA libraries with it.
 PYTORCH_INDEX = --extra-index-url https://download.pytorch.org/whl/cpu
 PYTORCH = torch==2.13.0 $(PYTORCH_INDEX)
 
-.PHONY: demo test test-parity test-all lint figures bench bench-full bench-gpu
+.PHONY: demo test test-parity test-serving test-all lint figures bench bench-full bench-gpu bench-serving
 
 demo: $(INSTALLED)
 	$(BIN)/clel-train --preset=digits --workdir=$(RUN)
@@ -29,6 +30,11 @@ test-parity: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  $(PYTORCH)
 	$(MAKE) test
+
+# Exports in MLServer, a model server of other authors, which has an environment
+# of its own (a third of a gigabyte).
+test-serving: $(INSTALLED) $(SERVING)/.installed
+	$(BIN)/python -m pytest tests/export/mlserver_test.py
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest
@@ -53,19 +59,32 @@ bench: $(INSTALLED)
 bench-full:
 	$(MAKE) bench BENCH_OPTIONS=--full
 
+# The load of many clients on an export of make demo, in MLServer.
+bench-serving: $(INSTALLED) $(SERVING)/.installed
+	$(BIN)/python benchmarks/serving_load.py
+
 # Chains on one GPU, with what of TensorFlow and PyTorch is installed for it.
 bench-gpu: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_gpu.py
 
 # Debian's Python has venv but not always ensurepip; pip can fill the gap.
+environment = test -x $(1)/bin/pip || $(PYTHON) -m venv $(1) || { \
+  $(PYTHON) -m venv --without-pip $(1) && \
+  $(PYTHON) -m pip --python $(1) install --quiet pip; }
+
 $(INSTALLED): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; \
 	  v >= (3, 11) or sys.exit("clel_tf needs Python 3.11 or later; " \
 	  "%s is %d.%d. Try make PYTHON=python3.11" % (sys.executable, v[0], v[1]))'
-	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { \
-	  $(PYTHON) -m venv --without-pip .venv && \
-	  $(PYTHON) -m pip --python .venv install --quiet pip; }
+	@$(call environment,.venv)
 	@echo "Installing TensorFlow and the rest into .venv (about a minute) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --editable '.[dev]'
+	@touch $@
+
+$(SERVING)/.installed:
+	@$(call environment,$(SERVING))
+	@echo "Installing MLServer into $(SERVING) (about a minute) ..."
+	@$(SERVING)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  mlserver==1.7.1 'tensorflow~=2.21.0'
 	@touch $@

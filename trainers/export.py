@@ -1,9 +1,9 @@
-"""Exports a trained run's sampler as a SavedModel for TensorFlow Serving.
+"""Exports a trained sampler as a SavedModel for TensorFlow Serving.
 
     clel-export --workdir=runs/digits --export_dir=served/digits
 
 Each export is a new version, a numbered directory in --export_dir, which
-appears complete or not at all.
+appears complete or not at all; its README.md says how to serve it.
 """
 
 import pathlib
@@ -15,8 +15,10 @@ from clel_tf.trainers import cli
 _WORKDIR = flags.DEFINE_string(
     "workdir",
     None,
-    "Directory of a finished run of clel-train. Required.",
-    required=True,
+    "Directory of a finished run of clel-train. It or --model is required.",
+)
+_MODEL = flags.DEFINE_string(
+    "model", None, "A model's .keras file, instead of a run."
 )
 _EXPORT_DIR = flags.DEFINE_string(
     "export_dir",
@@ -28,9 +30,39 @@ _EXPORT_DIR = flags.DEFINE_string(
 _STEPS = flags.DEFINE_integer(
     "steps",
     None,
-    "Langevin steps of every sample. Default: the run's own.",
+    "Langevin steps of every sample. Default: the model's own.",
     lower_bound=1,
 )
+_MAX_STEPS = flags.DEFINE_integer(
+    "max_steps",
+    None,
+    "Most steps that a request to refine images may ask for. Default: --steps.",
+    lower_bound=1,
+)
+_TEMPERATURE = flags.DEFINE_float(
+    "langevin_temperature",
+    None,
+    "Temperature of the chains. Default: the model's own.",
+    lower_bound=0.0,
+)
+_THRESHOLD = flags.DEFINE_float(
+    "ood_threshold",
+    None,
+    "Score above which an image is out of distribution. Default: the model's.",
+)
+_DTYPE = flags.DEFINE_string(
+    "dtype",
+    "float32",
+    "Precision of the networks, such as mixed_bfloat16 for servers whose CPUs "
+    "or GPUs are fast at it; auto for what is fast here.",
+)
+_XLA = flags.DEFINE_bool(
+    "xla",
+    False,
+    "Adds signatures whose chains XLA compiles, for servers that were started "
+    "with --xla_cpu_compilation_enabled.",
+)
+flags.mark_flags_as_mutual_exclusive([_WORKDIR, _MODEL], required=True)
 
 
 def main(_):
@@ -38,10 +70,27 @@ def main(_):
     from clel_tf.trainers import runs
 
     directory = pathlib.Path(_EXPORT_DIR.value).absolute()
-    model = runs.load_model(_WORKDIR.value)
-    version = export_sampler(model, directory, _STEPS.value)
+    latents = None
+    if _MODEL.value is not None:
+        model = runs.load_model_file(_MODEL.value)
+    else:
+        model = runs.load_model(_WORKDIR.value)
+        latents = runs.class_latents(_WORKDIR.value)
+    print(f"read     {_MODEL.value or _WORKDIR.value}", flush=True)
+    version = export_sampler(
+        model,
+        directory,
+        dtype=_DTYPE.value,
+        num_steps=_STEPS.value,
+        max_steps=_MAX_STEPS.value,
+        langevin_temperature=_TEMPERATURE.value,
+        class_latents=latents,
+        ood_threshold=_THRESHOLD.value,
+        xla=_XLA.value,
+    )
     steps = _STEPS.value or model.sampler.sample_steps
     print(f"wrote    {version} ({steps} steps a sample)")
+    print(f"operate  {version}/README.md: servers, requests, tuning")
     print(f'load     loaded = tf.saved_model.load("{version}")')
     print('sample   loaded.signatures["sample"](seed=tf.constant([0, 1]))')
     print(f"inspect  saved_model_cli show --all --dir={version}")

@@ -3,8 +3,10 @@
 import pathlib
 
 import keras
+import numpy as np
 
 import clel_tf  # noqa: F401, registers the classes of saved models
+from clel_tf.models.joint_energy_model import JointEnergyModel
 
 
 def load_model(workdir):
@@ -25,4 +27,46 @@ def load_model(workdir):
             f"Expected a finished run of clel-train in {workdir}; there is no "
             f"file {path}."
         )
-    return keras.saving.load_model(path, compile=False)
+    return load_model_file(path)
+
+
+def load_model_file(path):
+    """Loads a trained model.
+
+    Args:
+        path: str or path. What `model.save` wrote.
+
+    Returns:
+        `CLEL`, not compiled.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds another kind of model.
+    """
+    if not pathlib.Path(path).is_file():
+        raise FileNotFoundError(
+            f"Expected a .keras file of a model; there is no file {path}."
+        )
+    model = keras.saving.load_model(path, compile=False)
+    if not isinstance(model, JointEnergyModel):
+        raise ValueError(
+            f"Expected a CLEL model in {path}; received: "
+            f"{type(model).__name__}."
+        )
+    return model
+
+
+def class_latents(workdir):
+    """The classes' latents that a run on labelled images has left.
+
+    Args:
+        workdir: str or path.
+
+    Returns:
+        float32 array `(classes, d)`, in the order of the labels, or None.
+    """
+    path = pathlib.Path(workdir) / "class_directions.npz"
+    if not path.is_file():
+        return None
+    with np.load(path) as directions:
+        return directions["directions"]

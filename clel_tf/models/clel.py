@@ -1,4 +1,5 @@
 import copy
+import json
 from typing import NamedTuple
 
 import keras
@@ -97,6 +98,8 @@ class CLEL(JointEnergyModel):
         ema_start: int. Steps before averaging; the averages are copies then.
         levels: int. Number of values of a pixel in uint8 images: training
             images are `(k + U) / levels` with uniform `U`.
+        ood_threshold: float or None. The `score` above which an image counts as
+            out of distribution; kept for exported samplers.
         recipe: dict or None. What `compile` and `clel-train` take when not told
             otherwise: "steps", "batch_size", "energy_optimizer",
             "encoder_optimizer" (see `clel_tf.presets`).
@@ -134,6 +137,7 @@ class CLEL(JointEnergyModel):
         ema_decay=0.998,
         ema_start=0,
         levels=256,
+        ood_threshold=None,
         recipe=None,
         seed=0,
         **kwargs,
@@ -156,6 +160,7 @@ class CLEL(JointEnergyModel):
         self.temperature = temperature
         self.encoder_l2 = encoder_l2
         self.levels = levels
+        self.ood_threshold = ood_threshold
         self.recipe = copy.deepcopy(dict(recipe or {}))
         self.seed = seed
         self.image_shape = tuple(energy_network.input_shape[1:])
@@ -495,7 +500,8 @@ class CLEL(JointEnergyModel):
                 for k, v in parts.items()
             },
             **{name: getattr(self, name) for name in _SCALARS},
-            "recipe": copy.deepcopy(self.recipe),
+            # Keras's tracked dict would deep copy the whole model with it.
+            "recipe": json.loads(json.dumps(self.recipe)),
             "name": self.name,
         }
 
@@ -566,6 +572,7 @@ _SCALARS = (
     "ema_decay",
     "ema_start",
     "levels",
+    "ood_threshold",
     "seed",
 )
 

@@ -1,5 +1,6 @@
 """Presets in directories: a model's configuration and averaged weights."""
 
+import copy
 import json
 import pathlib
 
@@ -27,20 +28,48 @@ def load(cls, preset, seed, dtype):
         )
     config = json.loads(path.read_text())
     if dtype is not None:
-        for name in _NETWORKS:
-            options = config[name]["config"]
-            if "dtype" not in options:
-                raise ValueError(
-                    f"Expected a preset whose {name} takes a `dtype`; "
-                    f"{directory} has a {config[name]['class_name']}."
-                )
-            options["dtype"] = resolve_dtype(dtype)
+        _set_dtype(config, dtype)
     model = cls.from_config(config)
     for name in _NETWORKS:
         weights = str(directory / f"{name}.weights.h5")
         getattr(model, name).load_weights(weights)
         getattr(model, f"ema_{name}").load_weights(weights)
     return model
+
+
+def in_dtype(model, dtype):
+    """A copy of a model, its inference half, that computes in another dtype.
+
+    Args:
+        model: `CLEL`.
+        dtype: dtype of both networks; see `clel_tf.models.resolve_dtype`.
+
+    Returns:
+        `CLEL`, the same one if its networks are of this dtype.
+    """
+    config = keras.saving.serialize_keras_object(model)["config"]
+    before = copy.deepcopy(config)
+    _set_dtype(config, dtype)
+    if config == before:
+        return model
+    copied = type(model).from_config(config)
+    for name in _NETWORKS:
+        weights = getattr(model, f"ema_{name}").get_weights()
+        getattr(copied, name).set_weights(weights)
+        getattr(copied, f"ema_{name}").set_weights(weights)
+    return copied
+
+
+def _set_dtype(config, dtype):
+    policy = keras.dtype_policies.get(resolve_dtype(dtype))
+    for name in _NETWORKS:
+        options = config[name]["config"]
+        if "dtype" not in options:
+            raise ValueError(
+                f"Expected a model whose {name} takes a `dtype`, to be of "
+                f"{dtype!r}; received a {config[name]['class_name']}."
+            )
+        options["dtype"] = keras.dtype_policies.serialize(policy)
 
 
 def save(model, directory):

@@ -99,13 +99,14 @@ def run_chain(state, energy_fn, keys, num_steps, **kwargs):
         state: `LangevinState`.
         energy_fn: function of float32 `(n, ...)` giving energies `(n,)`.
         keys: uint64 tensor of shape `(n,)`.
-        num_steps: int or int32 scalar tensor >= 0. As a tensor it may vary
-            without retracing.
+        num_steps: int or int32 tensor >= 0, a scalar or of shape `(n,)`: each
+            chain's own number. As a tensor it may vary without retracing.
         **kwargs: passed to `langevin_step`.
 
     Returns:
         Tuple of the last `LangevinState` and the last step's `LangevinInfo`
-        (zeros where `num_steps` is 0).
+        (zeros where `num_steps` is 0). Chains of fewer steps than others stay
+        where they were after their own last one.
 
     Example:
 
@@ -122,14 +123,19 @@ def run_chain(state, energy_fn, keys, num_steps, **kwargs):
     samples = tf.stop_gradient(state.samples)
     state = LangevinState(samples, state.step)
     last = state.step + num_steps
+    longest = tf.reduce_max(last)
     zeros = tf.zeros(tf.shape(samples)[:1])
     info = LangevinInfo(zeros, zeros, zeros)
 
-    def body(state, _):
-        return langevin_step(state, energy_fn, keys, **kwargs)
+    def body(state, info):
+        moved, seen = langevin_step(state, energy_fn, keys, **kwargs)
+        if last.shape.rank == 0:
+            return moved, seen
+        moving = state.step < last
+        return _where(moving, moved, state), _where(moving, seen, info)
 
     state, info = tf.while_loop(
-        lambda state, _: state.step < last, body, (state, info)
+        lambda state, _: state.step < longest, body, (state, info)
     )
     return LangevinState(tf.stop_gradient(state.samples), state.step), info
 
@@ -142,6 +148,18 @@ def _energy_and_gradient(energy_fn, samples):
     if gradient is None:
         raise ValueError("Expected an energy that depends on the samples.")
     return energy, gradient
+
+
+def _where(rows, chosen, other):
+    """Of two structures, each row from one; scalars are the first's."""
+
+    def choose(a, b):
+        if a.shape.rank == 0:
+            return a
+        shape = [-1] + [1] * (a.shape.rank - 1)
+        return tf.where(tf.reshape(rows, shape), a, b)
+
+    return tf.nest.map_structure(choose, chosen, other)
 
 
 def _sum(values):

@@ -77,7 +77,8 @@ class SGLD:
             energy_fn: function of float32 images `(n, ...)` giving `(n,)`.
             initial: float32 tensor of shape `(n, ...)`, in [0, 1].
             keys: uint64 tensor of shape `(n,)`, a key a row.
-            num_steps: int, int32 scalar tensor or None for `self.num_steps`.
+            num_steps: int, int32 tensor, a scalar or of shape `(n,)` for a
+                number a row, or None for `self.num_steps`.
 
         Returns:
             Tuple of float32 samples `(n, ...)` and the last step's

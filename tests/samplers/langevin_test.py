@@ -153,6 +153,17 @@ def test_a_row_alone_is_the_row_in_a_batch():
         np.testing.assert_allclose(a[0], b[4], rtol=1e-5)
 
 
+def test_each_chain_may_have_its_own_number_of_steps():
+    counts = [3, 0, 7, 1]
+    state, info = run(start(4), keys_of(4), tf.constant(counts))
+    assert int(state.step) == 7
+    for row, count in enumerate(counts):
+        alone, seen = run(start(4), keys_of(4), count)
+        np.testing.assert_array_equal(state.samples[row], alone.samples[row])
+        for got, expected in zip(info, seen):
+            np.testing.assert_array_equal(got[row], expected[row])
+
+
 def test_no_steps():
     samples = start(2)
     state, info = run(samples, keys_of(2), 0)

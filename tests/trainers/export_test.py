@@ -49,7 +49,10 @@ def test_it_says_where_and_how_to_serve(result):
     folder, finished = result
     directory = folder / "served" / "tiny"
     lines = finished.stdout.splitlines()
-    assert lines[0] == f"wrote    {directory / '1'} (2 steps a sample)"
+    assert lines[:2] == [
+        "read     .",
+        f"wrote    {directory / '1'} (2 steps a sample)",
+    ]
     assert f"--model_base_path={directory}" in lines[-1]
     assert "--model_name=tiny" in lines[-1]
     # Words end by column 7, what they name starts at column 9.

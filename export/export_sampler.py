@@ -1,0 +1,105 @@
+import contextlib
+import pathlib
+
+import keras
+
+from clel_tf import files
+from clel_tf.export import operator_files
+from clel_tf.export.sampler_module import SamplerModule
+from clel_tf.export.saved_model_lint import lint_saved_model
+from clel_tf.models.preset_files import in_dtype
+
+
+def export_sampler(model, directory, *, dtype="float32", **options):
+    """Writes a model's sampler as a SavedModel, in a new version directory.
+
+    The first version is 1, the next one follows the highest there. It appears
+    complete or not at all, so that a running server takes it up as it is. What
+    it computes is told by `SamplerModule`; `sample` is the default signature.
+    It holds the variables of the averaged networks that inference reads, no
+    others, and needs neither Keras nor this package to run. Beside the graph
+    the version has what a server's operator needs:
+
+        README.md                how to start, ask, and tune a server
+        signatures.json          inputs and outputs, and the sampler's settings
+        models.config            a model list for the server, to start from
+        batching_params.pbtxt    the same for batching of requests
+        assets.extra/tf_serving_warmup_requests    a request of each signature
+
+    Args:
+        model: `CLEL`.
+        directory: str or path. The served model's directory, which holds its
+            versions, and by whose name clients ask for it; it is made where it
+            is missing.
+        dtype: Keras dtype policy of the exported networks, "auto" for what is
+            fast here, or None for the model's own. In float32 a row is within
+            rounding of 1e-5 the same in every batch, and any CPU is fast.
+        **options: `num_steps`, `max_steps`, `langevin_temperature`,
+            `class_latents`, `ood_threshold`, `xla`; see `SamplerModule`.
+
+    Returns:
+        `pathlib.Path` of the version.
+
+    Raises:
+        ValueError: if an option does not fit.
+        FileExistsError: if `directory` is a file, or another process has just
+            written the same version.
+
+    Example:
+
+    >>> import tempfile
+    >>> from clel_tf.export import export_sampler
+    >>> model = clel_tf.models.CLEL.from_preset("digits")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = export_sampler(model, folder, num_steps=2)
+    ...     loaded = tf.saved_model.load(path)
+    >>> path.name
+    '1'
+    >>> seeds = clel_tf.random.row_seeds(0, 4)
+    >>> loaded.signatures["sample"](seed=tf.constant(seeds))["images"].shape
+    TensorShape([4, 8, 8, 1])
+    """
+    directory = pathlib.Path(directory).absolute()
+    if directory.exists() and not directory.is_dir():
+        raise FileExistsError(
+            f"Expected a directory of versions; {directory} is a file."
+        )
+    if dtype is not None:
+        model = in_dtype(model, dtype)
+    module = SamplerModule(model, **options)
+    archive = keras.export.ExportArchive()
+    for name, (function, specs) in module.signatures.items():
+        archive.add_endpoint(name, function, specs)
+    path = directory / str(_last_version(directory) + 1)
+    with _no_empty_directory(directory), files.new_directory(path) as aside:
+        archive.write_out(str(aside), verbose=False)
+        _check(aside, module)
+        operator_files.write(aside, path, module)
+    return path
+
+
+def _check(path, module):
+    xla = [name for name in module.signatures if name.endswith("_xla")]
+    findings = lint_saved_model(path, xla)
+    if findings:
+        raise ValueError(
+            "Expected a model that a server can run; found: "
+            + "; ".join(findings)
+        )
+
+
+def _last_version(directory):
+    versions = [p.name for p in directory.glob("*") if p.name.isdecimal()]
+    return max(map(int, versions), default=0)
+
+
+@contextlib.contextmanager
+def _no_empty_directory(directory):
+    existed = directory.exists()
+    try:
+        yield
+    except BaseException:
+        if not existed:
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+        raise

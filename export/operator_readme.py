@@ -1,0 +1,143 @@
+"""README.md of an exported version."""
+
+import json
+import string
+
+_TEMPLATE = string.Template("""\
+# $model, version $version
+
+A sampler of an energy-based model, written by clel_tf $clel_tf with TensorFlow
+$tensorflow, for TensorFlow Serving of that version or later: images of
+$image_shape (height, width, channels), $num_steps Langevin steps a sample,
+networks in $dtype. `signatures.json` has all settings, inputs and outputs.
+
+| signature | inputs | outputs |
+| --- | --- | --- |
+$signatures
+
+Every input and output has a first dimension, the rows of the batch; an image
+depends on its own row only. `seed` (any int64) is all there is of randomness:
+the same seed, the same image. `images` are float32 in [0, 1]; `image_bytes`
+are PNG files of the same size (a byte k stands for (k + 1/2) / 256), in REST
+`{"b64": "..."}`. `num_steps` is from 1 to $max_steps. Scores are energies: the
+higher, the less likely.
+
+## Start
+
+```sh
+tensorflow_model_server --port=8500 --rest_api_port=8501 \\
+  --model_config_file=$path/models.config \\
+  --enable_batching --enable_per_model_batching_parameters
+```
+
+```sh
+docker run --rm -p 8500:8500 -p 8501:8501 -e MODEL_NAME=$model \\
+  --mount type=bind,source=$base_path,target=/models/$model,readonly \\
+  tensorflow/serving \\
+  --enable_batching --enable_per_model_batching_parameters
+```
+
+`models.config` and `batching_params.pbtxt` are to start from: copy and edit
+the first; the second is read from the version's directory. The server takes up
+a new version, a further numbered directory, by itself, after it has answered
+the warm-up requests in `assets.extra/`.
+
+## Ask
+
+```sh
+curl http://localhost:8501/v1/models/$model/metadata
+curl -d '{"inputs": {"seed": [1, 2]}}' \\
+  http://localhost:8501/v1/models/$model:predict
+curl -d '$score' \\
+  http://localhost:8501/v1/models/$model:predict
+```
+
+```python
+from clel_tf.export import SamplerClient
+
+with SamplerClient("localhost:8500", "$model", timeout=60) as client:  # gRPC
+    images = client.sample(100, seed=0)
+```
+
+Or over REST, `SamplerClient("http://localhost:8501", "$model")`, or by the
+official `tensorflow-serving-api`.
+
+## What to know
+
+- **Time.** A row takes $num_steps passes through the energy network and back.
+  Measure one request before you set deadlines. A gRPC client's deadline also
+  stops the work; cancelling does not. REST requests end after
+  `--rest_api_timeout_in_ms`, 30,000 if not said otherwise.
+- **Batching.** Without `--enable_batching`, requests run one by one, each as
+  it came. With it, they are filled up to one of the allowed sizes and run
+  together; requests of more than $max_rows rows are refused. A request that is
+  refused for its values (see below) takes those that wait with it down, so
+  check values before you send them, as `SamplerClient` does, or retry.
+- **Empty requests.** A server that batches never answers a request of no rows:
+  give every gRPC call a deadline. `SamplerClient` refuses to send one.
+- **Refusals** are INVALID_ARGUMENT (400 in REST), and cost no chain: wrong
+  shapes, images outside [0, 1] or NaN, latents of no direction, steps beyond
+  $max_steps, class ids that there are not, PNG files of another size.
+- **Too many requests** at once are UNAVAILABLE (503): try again later.
+  `max_enqueued_batches` is how many wait.
+- **Message size.** gRPC clients take 4 MB unless told otherwise, by
+  `("grpc.max_receive_message_length", -1)`; a float32 image has $image_bytes
+  bytes. PNG is smaller, and JSON about $json_bytes.
+- **Memory.** The version takes $megabytes MB on disk and about as much in
+  memory, and while versions change, both do; beyond that, feature maps grow
+  with the rows that run at a time, and not with the steps. If it has to be
+  less, lower `max_batch_size`.
+- **Threads.** One chain keeps all cores busy but for small images, where
+  `--tensorflow_intra_op_parallelism=1` with as many `num_batch_threads` as
+  cores answers more requests.
+- **XLA.** Signatures ending in `_xla`, if any, run only in a server that was
+  started with `--xla_cpu_compilation_enabled`, and compile anew for every
+  batch size.
+""")
+
+
+def operator_readme(facts, path, megabytes):
+    """The README's text.
+
+    Args:
+        facts: dict, what signatures.json holds.
+        path: `pathlib.Path` of the version.
+        megabytes: float. Size of the version.
+
+    Returns:
+        str.
+    """
+    height, width, channels = facts["image_shape"]
+    size = height * width * channels
+    gray = [[[0.5] * channels] * width] * height
+    score = {"signature_name": "ood_score", "inputs": {"images": [gray]}}
+    return _TEMPLATE.substitute(
+        facts,
+        image_shape=f"{height}x{width}x{channels}",
+        dtype=facts["energy_network_dtype"],
+        signatures="\n".join(_rows(facts["signatures"])),
+        path=path,
+        base_path=path.parent,
+        score=json.dumps(score, separators=(",", ":"))
+        if size <= 64
+        else '{"signature_name": "ood_score", "inputs": {"images": [...]}}',
+        image_bytes=f"{4 * size:,}",
+        json_bytes=f"{11 * size:,}",
+        megabytes=f"{megabytes:.1f}",
+    )
+
+
+def _rows(signatures):
+    for name, sides in signatures.items():
+        inputs, outputs = (
+            ", ".join(
+                f"`{tensor}` {info['dtype']} {_shape(info['shape'])}"
+                for tensor, info in sides[side].items()
+            )
+            for side in ("inputs", "outputs")
+        )
+        yield f"| `{name}` | {inputs} | {outputs} |"
+
+
+def _shape(shape):
+    return f"[{', '.join('B' if n is None else str(n) for n in shape)}]"
