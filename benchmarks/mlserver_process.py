@@ -15,7 +15,7 @@ import requests
 HERE = pathlib.Path(__file__).parent
 # Has its own environment: make test-serving.
 ENVIRONMENT = HERE.parent / ".venv-serving"
-PYTHON = ENVIRONMENT / "bin" / "python"
+PROGRAM = ENVIRONMENT / "bin" / "mlserver"
 DATATYPES = {"float32": "FP32", "int64": "INT64"}
 
 
@@ -57,7 +57,7 @@ class MLServer:
     def __enter__(self):
         self._log = open(self._folder / "log.txt", "w")
         self.process = subprocess.Popen(
-            [PYTHON, "-m", "mlserver.cli", "start", self._folder],
+            [PROGRAM, "start", self._folder],
             env={
                 **os.environ,
                 "PYTHONPATH": str(HERE),

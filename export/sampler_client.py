@@ -193,6 +193,7 @@ class SamplerClient:
         self.close()
 
 
+_LARGEST = np.iinfo("int64").max
 # What the graph wants; other inputs are sent as they are.
 _DTYPES = {
     "seed": "int64",
@@ -221,14 +222,25 @@ def _check_rows(name, values):
         )
     if name == "latents" and not np.all(np.isfinite(values)):
         raise ValueError("Expected finite latents; received others.")
-    return values.astype(_DTYPES.get(name, values.dtype))
+    dtype = _DTYPES.get(name, values.dtype)
+    if dtype == "int64":
+        _check_ints(name, values)
+    return values.astype(dtype)
+
+
+def _check_ints(name, values):
+    # Python's ints beyond 64 bits make arrays of objects.
+    if values.dtype.kind not in "iu" or values.max() > _LARGEST:
+        raise ValueError(
+            f"Expected `{name}` of 64-bit ints; received: {values!r:.100}."
+        )
 
 
 def _ints(name, values, n):
     values = np.asarray(values)
-    if values.dtype.kind not in "iu" or values.shape not in ((), (n,)):
+    if values.shape not in ((), (n,)):
         raise ValueError(
-            f"Expected `{name}` to be an int or {n} of them; received: "
-            f"{values.dtype} of shape {values.shape}."
+            f"Expected `{name}` to be an int or {n} of them; received shape: "
+            f"{values.shape}."
         )
-    return np.broadcast_to(values.astype("int64"), (n,))
+    return np.broadcast_to(values, (n,))

@@ -177,7 +177,9 @@ def test_requests_have_at_most_so_many_rows(connect, loopback):
             "received 2 of them",
         ),
         (lambda c: c.sample(2, class_id=[1, 2, 3]), ValueError, "`class_id`"),
-        (lambda c: c.sample(2, class_id=1.5), ValueError, "`class_id`"),
+        (lambda c: c.sample(2, class_id=1.5), ValueError, "64-bit ints"),
+        (lambda c: c.predict("sample", seed=[2**63]), ValueError, "64-bit"),
+        (lambda c: c.predict("sample", seed=[2**64]), ValueError, "64-bit"),
         (
             lambda c: c.sample(3, like=np.zeros([2, 8, 8, 1])),
             ValueError,

@@ -270,6 +270,7 @@ HOSTILE = {
         {"images": GRAY[:0]},
         "Expected `images` of at least one row; received shape:] [0 8 8 1]",
     ),
+    "seeds of floats": ("sample", {"seed": np.ones([1], np.float32)}, "int64"),
     "a scalar": ("sample", {"seed": np.array(1)}, "sample_seed"),
     "a matrix": ("sample", {"seed": np.ones([2, 2], np.int64)}, "[2,2]"),
     "larger images": (

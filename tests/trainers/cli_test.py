@@ -45,6 +45,11 @@ WRONG_FLAGS = {
     ),
     "export_missing": (["export", "--workdir=run"], "--export_dir"),
     "export_zero": (["export", "--steps=0"], "--steps=0"),
+    "export_of_nothing": (["export", "--export_dir=a"], "--workdir"),
+    "export_of_two": (
+        ["export", "--export_dir=a", "--workdir=b", "--model=c"],
+        "--workdir",
+    ),
 }
 WRONG_PATHS = {
     "suffix": (["sample", "--workdir=run", "--out=a.jpg"], "a.jpg"),
@@ -52,6 +57,10 @@ WRONG_PATHS = {
     "folder": (["sample", "--workdir=run", "--out=no/a.png"], "no"),
     "no_run": (["sample", "--workdir=no", "--out=a.png"], "no/model.keras"),
     "no_model": (["sample", "--workdir=run", "--out=a.png"], "model.keras"),
+    "export_no_model": (
+        ["export", "--model=no.keras", "--export_dir=served"],
+        "no.keras",
+    ),
     "export_no_run": (
         ["export", "--workdir=no", "--export_dir=served"],
         "no/model.keras",
