@@ -42,7 +42,7 @@ def main():
         "export": json.loads((path / "signatures.json").read_text()),
     }
     for name, rows in (("batched", 16), ("unbatched", 0)):
-        with started(path, max_batch_size=rows) as server:
+        with started(path, max_batch_size=rows, max_batch_time=0.02) as server:
             print(f"{name}: a request is one image", flush=True)
             results[name] = throughput(server)
             if rows:

@@ -1,5 +1,7 @@
 import contextlib
 import os
+import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from clel_tf.data.dequantize import to_bytes
 from clel_tf.export import SamplerClient
 from clel_tf.export import png
 
+ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 4
 SERVER = os.environ.get("TF_MODEL_SERVER") or shutil.which(
     "tensorflow_model_server"
@@ -153,6 +156,19 @@ def test_files_travel_as_bytes(client, model, images):
     same(energies, model.predict(of_bytes, verbose=0))
     drawn = client.predict("sample_png", seed=np.arange(2))["image_bytes"]
     assert all(x.startswith(b"\x89PNG") for x in drawn)
+
+
+@pytest.mark.parametrize("document", ["docs/serving.md", "README.md"])
+def test_the_documents_requests_run(loopback, path, document):
+    folder = ROOT if document.startswith("docs") else path
+    (block,) = re.findall(
+        r"```python\n(.*?)```", (folder / document).read_text(), re.DOTALL
+    )
+    target = address("grpc", loopback.grpc_port, None)
+    block = block.replace("localhost:8500", target).replace("digits", "tiny")
+    names = {}
+    exec(compile(block, document, "exec"), names)
+    assert names["images"].shape == (100, 8, 8, 1)
 
 
 def test_a_refusal_has_the_servers_words(client):
