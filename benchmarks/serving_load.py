@@ -149,9 +149,9 @@ def client_gone(server):
     before = cpu_seconds(server.process.pid)
     time.sleep(5.0)
     after = cpu_seconds(server.process.pid) - before
-    answered = server.infer("energy", images=GRAY)["energy"].shape == (1,)
+    server.infer("energy", images=GRAY)  # raises if it is not answered
     print(f"after a client has gone: {after:.2f} s of work", flush=True)
-    return {"cpu_seconds": after, "next_answered": answered}
+    return {"cpu_seconds": after}
 
 
 def cpu_seconds(pid):
