@@ -62,7 +62,11 @@ _XLA = flags.DEFINE_bool(
     "Adds signatures whose chains XLA compiles, for servers that were started "
     "with --xla_cpu_compilation_enabled.",
 )
-flags.mark_flags_as_mutual_exclusive([_WORKDIR, _MODEL], required=True)
+flags.register_multi_flags_validator(
+    ["workdir", "model"],
+    lambda given: (given["workdir"] is None) != (given["model"] is None),
+    message="Expected --workdir or --model, and not both.",
+)
 
 
 def main(_):
