@@ -1,5 +1,7 @@
 import contextlib
+import os
 import pathlib
+import re
 
 import keras
 
@@ -8,6 +10,9 @@ from clel_tf.export import operator_files
 from clel_tf.export.sampler_module import SamplerModule
 from clel_tf.export.saved_model_lint import lint_saved_model
 from clel_tf.models.preset_files import in_dtype
+
+# What stands in URLs and in the server's settings as it is.
+_NAME = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 
 
 def export_sampler(model, directory, *, dtype="float32", **options):
@@ -41,7 +46,8 @@ def export_sampler(model, directory, *, dtype="float32", **options):
         `pathlib.Path` of the version.
 
     Raises:
-        ValueError: if an option does not fit.
+        ValueError: if an option does not fit, or the directory's name is none
+            for a model.
         FileExistsError: if `directory` is a file, or another process has just
             written the same version.
 
@@ -59,11 +65,7 @@ def export_sampler(model, directory, *, dtype="float32", **options):
     >>> loaded.signatures["sample"](seed=tf.constant(seeds))["images"].shape
     TensorShape([4, 8, 8, 1])
     """
-    directory = pathlib.Path(directory).absolute()
-    if directory.exists() and not directory.is_dir():
-        raise FileExistsError(
-            f"Expected a directory of versions; {directory} is a file."
-        )
+    directory = model_directory(directory)
     if dtype is not None:
         model = in_dtype(model, dtype)
     module = SamplerModule(model, **options)
@@ -75,6 +77,36 @@ def export_sampler(model, directory, *, dtype="float32", **options):
         archive.write_out(str(aside), verbose=False)
         _check(aside, module)
         operator_files.write(aside, path, module)
+    return path
+
+
+def model_directory(directory):
+    """The absolute path of a directory that a served model may have.
+
+    Args:
+        directory: str or path.
+
+    Returns:
+        `pathlib.Path`.
+
+    Raises:
+        ValueError: if its last part is no model's name, or if it is a version.
+        FileExistsError: if it is a file.
+    """
+    path = pathlib.Path(os.path.abspath(directory))
+    if not os.fspath(directory) or not re.fullmatch(_NAME, path.name):
+        raise ValueError(
+            "Expected a directory whose name can be a served model's, of "
+            f"letters, digits, `_`, `-` and `.`; received: {str(directory)!r}."
+        )
+    if (path / "saved_model.pb").exists():
+        raise ValueError(
+            f"Expected a directory of versions; {path} is a version itself."
+        )
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(
+            f"Expected a directory of versions; {path} is a file."
+        )
     return path
 
 

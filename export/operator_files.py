@@ -25,8 +25,6 @@ max_batch_size {{ value: {largest} }}
 # How long the first request waits for others, in microseconds. A chain takes
 # far longer, so waiting costs little.
 batch_timeout_micros {{ value: 10000 }}
-# Batches that run at the same time; more than cores do not help.
-num_batch_threads {{ value: 2 }}
 # Batches that may wait. Requests beyond are refused as UNAVAILABLE, at once.
 max_enqueued_batches {{ value: 64 }}
 # Batches are filled up to one of these. The last one has to be max_batch_size.

@@ -1,6 +1,7 @@
 """README.md of an exported version."""
 
 import json
+import shlex
 import string
 
 _TEMPLATE = string.Template("""\
@@ -26,13 +27,13 @@ higher, the less likely.
 
 ```sh
 tensorflow_model_server --port=8500 --rest_api_port=8501 \\
-  --model_config_file=$path/models.config \\
+  --model_config_file=$models_config \\
   --enable_batching --enable_per_model_batching_parameters
 ```
 
 ```sh
 docker run --rm -p 8500:8500 -p 8501:8501 -e MODEL_NAME=$model \\
-  --mount type=bind,source=$base_path,target=/models/$model,readonly \\
+  --mount $mount \\
   tensorflow/serving \\
   --enable_batching --enable_per_model_batching_parameters
 ```
@@ -68,11 +69,12 @@ official `tensorflow-serving-api`.
   Measure one request before you set deadlines. A gRPC client's deadline also
   stops the work; cancelling does not. REST requests end after
   `--rest_api_timeout_in_ms`, 30,000 if not said otherwise.
-- **Batching.** Without `--enable_batching`, requests run one by one, each as
-  it came. With it, they are filled up to one of the allowed sizes and run
-  together; requests of more than $max_rows rows are refused. A request that is
-  refused for its values (see below) takes those that wait with it down, so
-  check values before you send them, as `SamplerClient` does, or retry.
+- **Batching.** Without `--enable_batching`, each request runs by itself, many
+  at the same time. With it, those that wait together run together, filled up
+  to one of the allowed sizes; requests of more than $max_rows rows are
+  refused. A request that is refused for its values (see below) takes those
+  that wait with it down, so check values before you send them, or send again;
+  `SamplerClient` does what it can without knowing the model.
 - **Empty requests.** A server that batches never answers a request of no rows:
   give every gRPC call a deadline. `SamplerClient` refuses to send one.
 - **Refusals** are INVALID_ARGUMENT (400 in REST), and cost no chain: wrong
@@ -82,14 +84,16 @@ official `tensorflow-serving-api`.
   `max_enqueued_batches` is how many wait.
 - **Message size.** gRPC clients take 4 MB unless told otherwise, by
   `("grpc.max_receive_message_length", -1)`; a float32 image has $image_bytes
-  bytes. PNG is smaller, and JSON about $json_bytes.
+  bytes. PNG is smaller; as JSON a client sends about $json_bytes.
 - **Memory.** The version takes $megabytes MB on disk and about as much in
   memory, and while versions change, both do; beyond that, feature maps grow
-  with the rows that run at a time, and not with the steps. If it has to be
-  less, lower `max_batch_size`.
-- **Threads.** One chain keeps all cores busy but for small images, where
-  `--tensorflow_intra_op_parallelism=1` with as many `num_batch_threads` as
-  cores answers more requests.
+  with the rows and batches that run at a time, and not with the steps. If it
+  has to be less, lower `max_batch_size`, or the threads:
+- **Threads.** As many batches run at a time as there are cores, unless
+  `num_batch_threads` says otherwise, in the file of
+  `--batching_parameters_file`, which is all models'. A batch of larger images
+  keeps all cores busy by itself; of small ones, such as 8x8,
+  `--tensorflow_intra_op_parallelism=1` is worth a try.
 - **XLA.** Signatures ending in `_xla`, if any, run only in a server that was
   started with `--xla_cpu_compilation_enabled`, and compile anew for every
   batch size.
@@ -116,13 +120,16 @@ def operator_readme(facts, path, megabytes):
         image_shape=f"{height}x{width}x{channels}",
         dtype=facts["energy_network_dtype"],
         signatures="\n".join(_rows(facts["signatures"])),
-        path=path,
-        base_path=path.parent,
+        models_config=shlex.quote(str(path / "models.config")),
+        mount=shlex.quote(
+            f"type=bind,source={path.parent},target=/models/{path.parent.name},"
+            "readonly"
+        ),
         score=json.dumps(score, separators=(",", ":"))
         if size <= 64
         else '{"signature_name": "ood_score", "inputs": {"images": [...]}}',
         image_bytes=f"{4 * size:,}",
-        json_bytes=f"{11 * size:,}",
+        json_bytes=f"{21 * size:,}",
         megabytes=f"{megabytes:.1f}",
     )
 

@@ -1,33 +1,53 @@
+import math
+import time
+
 import numpy as np
 
 from clel_tf import random
 from clel_tf.export.transports import GrpcTransport
 from clel_tf.export.transports import RestTransport
 
+# Seconds before a request is repeated: doubled each time, up to a longest one,
+# and spread by half, lest clients that were refused together come together.
+_FIRST_PAUSE, _LONGEST_PAUSE, _SPREAD = 0.2, 5.0, 0.5
+_LARGEST_INT = np.iinfo("int64").max
+# What the graph wants; other inputs are sent as they are.
+_DTYPES = {
+    "seed": "int64",
+    "class_id": "int64",
+    "num_steps": "int64",
+    "latents": "float32",
+    "images": "float32",
+    "image_bytes": object,
+}
+
 
 class SamplerClient:
     """Asks an exported sampler in TensorFlow Serving, by gRPC or REST.
 
     Row `i` of `sample(n, seed=s)` is that of `CLEL.sample(n, seed=s)`, but for
-    rounding. What is asked for in many rows is sent in several requests. What a
-    server would refuse, or never answer, is refused before anything is sent.
+    rounding. What is asked for in many rows is sent in several requests, and
+    those that find the server unavailable are sent again.
 
-    A wrong request raises ValueError, an unknown model, version or signature
-    LookupError, no answer in time TimeoutError, a server that is not there or
-    has too much to do ConnectionError, all else RuntimeError, each with the
-    server's own words.
+    Before anything is sent, ValueError or TypeError tell of empty or unequal
+    rows, of images outside of [0, 1], of latents that are not finite or zero,
+    and of ints beyond 64 bits. What the server refuses is a ValueError, an
+    unknown model, version or signature a LookupError, no answer in time a
+    TimeoutError, a server that is not there or has too much to do a
+    ConnectionError, and all else a RuntimeError, each with the server's words.
 
     Args:
         address: str. "host:port" of the server's gRPC port (8500), or
             "http://host:port" or "https://host:port" of its REST port (8501).
         model: str. Name of the served model.
         version: int or None for the newest that is served.
-        timeout: float > 0. Seconds that a request may take. Over gRPC the
-            server stops its work then.
+        timeout: float > 0. Seconds for a request and its repetitions. Over gRPC
+            the server stops its work then; over REST they are counted anew
+            whenever bytes arrive.
         max_rows: int >= 1. Rows of a request. A server that batches has a
             largest number too, 32 in the exports' batching_params.pbtxt.
         retries: int >= 0. How often a request is sent again, after a growing
-            pause, where the server is unavailable (over gRPC up to four times).
+            pause, where the server is unavailable.
         max_message_bytes: int. Size of a gRPC message, sent or received; -1
             for any. (gRPC's own limit is 4 MB.)
         credentials: `grpc.ChannelCredentials` or None, for gRPC over TLS.
@@ -51,27 +71,28 @@ class SamplerClient:
         max_message_bytes=-1,
         credentials=None,
     ):
-        if not timeout > 0:
+        if not isinstance(timeout, (int, float)) or not 0 < timeout < 1e6:
             raise ValueError(
-                f"Expected `timeout` to be positive; received: {timeout!r}."
+                "Expected `timeout` to be a number of seconds above 0 and "
+                f"below a million; received: {timeout!r}."
             )
-        if not isinstance(max_rows, int) or max_rows < 1:
-            raise ValueError(
-                "Expected `max_rows` to be an int of at least 1; received: "
-                f"{max_rows!r}."
-            )
-        if not isinstance(retries, int) or retries < 0:
-            raise ValueError(
-                "Expected `retries` to be an int of at least 0; received: "
-                f"{retries!r}."
-            )
-        self.max_rows = max_rows
-        target = address, model, version, timeout, retries
-        if address.startswith(("http://", "https://")):
-            self._transport = RestTransport(*target)
-        else:
+        _check_int("max_rows", max_rows, 1)
+        _check_int("retries", retries, 0)
+        if version is not None:
+            _check_int("version", version, 0)
+        self.max_rows, self.timeout, self.retries = max_rows, timeout, retries
+        self._where = f"{address}, model {model}"
+        self._jitter = np.random.default_rng()
+        if not address.startswith(("http://", "https://")):
             self._transport = GrpcTransport(
-                *target, max_message_bytes, credentials
+                address, model, version, max_message_bytes, credentials
+            )
+        elif credentials is None:
+            self._transport = RestTransport(address, model, version)
+        else:
+            raise ValueError(
+                'Expected `credentials` for gRPC, "host:port"; https:// has '
+                f"its own; received the address: {address!r}."
             )
 
     def sample(
@@ -102,10 +123,8 @@ class SamplerClient:
         Returns:
             float32 array `(n, height, width, channels)`, in [0, 1].
         """
-        if not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(
-                f"Expected `n` to be a positive int; received: {n!r}."
-            )
+        _check_int("n", n, 1)
+        _check_int("seed", seed, -(2**63))
         if (initial is None) != (num_steps is None):
             raise ValueError(
                 "Expected `initial` and `num_steps` together: other chains "
@@ -125,17 +144,14 @@ class SamplerClient:
             )
         inputs = {"seed": random.row_seeds(seed, n)}
         if latents is not None:
-            latents = np.asarray(latents, "float32")
-            inputs["latents"] = np.broadcast_to(
-                latents, (n, *latents.shape[-1:])
-            )
+            inputs["latents"] = _repeated("latents", latents, n, rank=1)
         if class_id is not None:
-            inputs["class_id"] = _ints("class_id", class_id, n)
+            inputs["class_id"] = _repeated("class_id", class_id, n)
         if like is not None:
             inputs["images"] = like
         if initial is not None:
             inputs["images"] = initial
-            inputs["num_steps"] = _ints("num_steps", num_steps, n)
+            inputs["num_steps"] = _repeated("num_steps", num_steps, n)
         signature = given[0] if given else "sample"
         return self.predict(signature, **inputs)["images"]
 
@@ -176,7 +192,7 @@ class SamplerClient:
         for start in range(0, rows, self.max_rows):
             part = slice(start, start + self.max_rows)
             request = {name: x[part] for name, x in inputs.items()}
-            replies.append(self._transport.predict(signature, request))
+            replies.append(self._ask(signature, request))
         return {
             name: np.concatenate([reply[name] for reply in replies])
             for name in replies[0]
@@ -192,55 +208,90 @@ class SamplerClient:
     def __exit__(self, *_):
         self.close()
 
+    def _ask(self, signature, request):
+        """Sends a request, again and again where that may help."""
+        end, pause = time.monotonic() + self.timeout, _FIRST_PAUSE
+        for retries_left in range(self.retries, -1, -1):
+            left = end - time.monotonic()
+            try:
+                return self._transport.predict(signature, request, left)
+            except ConnectionError as error:
+                wait = pause * self._jitter.uniform(1 - _SPREAD, 1 + _SPREAD)
+                if not retries_left or time.monotonic() + wait >= end:
+                    raise ConnectionError(f"{self._where}: {error}") from error
+            except TimeoutError as error:
+                raise TimeoutError(
+                    f"{self._where}: no answer within {self.timeout:g} s, or "
+                    "the server's own limit; ask for fewer rows at a time "
+                    f"(`max_rows`) or give more time. {error}"
+                ) from error
+            except (ValueError, LookupError, RuntimeError) as error:
+                raise type(error)(f"{self._where}: {error}") from error
+            time.sleep(wait)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
-_LARGEST = np.iinfo("int64").max
-# What the graph wants; other inputs are sent as they are.
-_DTYPES = {
-    "seed": "int64",
-    "class_id": "int64",
-    "num_steps": "int64",
-    "latents": "float32",
-    "images": "float32",
-}
+
+def _check_int(name, value, lowest):
+    is_int = isinstance(value, (int, np.integer)) and value is not True
+    if not is_int or not lowest <= value <= _LARGEST_INT:
+        raise ValueError(
+            f"Expected `{name}` to be an int from {lowest} to 2**63 - 1; "
+            f"received: {value!r}."
+        )
 
 
 def _check_rows(name, values):
-    values = np.asarray(values)
+    # Arrays of bytes of their own would drop zeros at their ends.
+    values = np.asarray(values, object if name == "image_bytes" else None)
     if not values.ndim or not len(values):
         raise ValueError(
             f"Expected `{name}` of at least one row; received shape: "
             f"{values.shape}."
         )
-    if name == "images" and not np.issubdtype(values.dtype, np.floating):
-        raise TypeError(
-            f"Expected floating images in [0, 1]; received: {values.dtype}."
-        )
-    if name == "images" and not (values.min() >= 0 and values.max() <= 1):
-        raise ValueError(
-            "Expected images in [0, 1]; received values from "
-            f"{values.min()} to {values.max()}."
-        )
-    if name == "latents" and not np.all(np.isfinite(values)):
-        raise ValueError("Expected finite latents; received others.")
     dtype = _DTYPES.get(name, values.dtype)
     if dtype == "int64":
-        _check_ints(name, values)
-    return values.astype(dtype)
+        # Python's ints beyond 64 bits make arrays of objects.
+        if values.dtype.kind not in "iu" or values.max() > _LARGEST_INT:
+            raise ValueError(
+                f"Expected `{name}` of 64-bit ints; received: {values!r:.100}."
+            )
+    if name == "images":
+        _check_images(values)
+    with np.errstate(over="ignore"):
+        values = values.astype(dtype)
+    if name == "latents":
+        _check_latents(values)
+    return values
 
 
-def _check_ints(name, values):
-    # Python's ints beyond 64 bits make arrays of objects.
-    if values.dtype.kind not in "iu" or values.max() > _LARGEST:
+def _check_images(images):
+    if not np.issubdtype(images.dtype, np.floating):
+        raise TypeError(
+            f"Expected floating images in [0, 1]; received: {images.dtype}."
+        )
+    if not (images.size and images.min() >= 0 and images.max() <= 1):
         raise ValueError(
-            f"Expected `{name}` of 64-bit ints; received: {values!r:.100}."
+            f"Expected images in [0, 1]; received: {images!r:.100}."
         )
 
 
-def _ints(name, values, n):
-    values = np.asarray(values)
-    if values.shape not in ((), (n,)):
+def _check_latents(latents):
+    lengths = np.abs(latents).reshape(len(latents), -1).max(axis=-1, initial=0)
+    if not np.all((lengths > 0) & (lengths < math.inf)):
         raise ValueError(
-            f"Expected `{name}` to be an int or {n} of them; received shape: "
+            "Expected `latents` finite and without zero vectors; received "
+            f"largest elements: {lengths!r:.100}."
+        )
+
+
+def _repeated(name, values, n, rank=0):
+    """What is given once, for each row."""
+    values = np.asarray(values)
+    if values.ndim not in (rank, rank + 1) or (
+        values.ndim > rank and len(values) != n
+    ):
+        raise ValueError(
+            f"Expected `{name}` once or for each of {n} rows; received shape: "
             f"{values.shape}."
         )
-    return np.broadcast_to(values, (n,))
+    return np.broadcast_to(values, (n, *values.shape[values.ndim - rank :]))

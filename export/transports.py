@@ -1,62 +1,64 @@
-"""TensorFlow Serving's two protocols, from a client's side."""
+"""TensorFlow Serving's two protocols, from a client's side.
+
+Both raise what `SamplerClient` promises: ConnectionError where asking again may
+help, and other errors where it does not.
+"""
 
 import base64
-import json
+import urllib.parse
 
 import grpc
 import numpy as np
 import requests
 import tensorflow as tf
-import urllib3
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-# Pauses before a request is sent again: 0.2 s, doubled each time, up to 5 s.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_GRPC_ERRORS = {
+    grpc.StatusCode.INVALID_ARGUMENT: ValueError,
+    grpc.StatusCode.NOT_FOUND: LookupError,
+    grpc.StatusCode.FAILED_PRECONDITION: LookupError,  # of signatures
+    grpc.StatusCode.UNAVAILABLE: ConnectionError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: TimeoutError,
+}
+# 429 is of requests that waited too long in the queue of a server that batches.
+_REST_ERRORS = {
+    400: ValueError,
+    404: LookupError,
+    412: LookupError,
+    429: TimeoutError,
+    503: ConnectionError,
+    504: TimeoutError,
+}
 
 
 class GrpcTransport:
-    """Requests by gRPC, with the official stubs and gRPC's own retries.
+    """Requests by gRPC, with the official stubs.
 
     Args:
         address: str. "host:port".
         model: str.
         version: int or None.
-        timeout: float. Seconds.
-        retries: int.
         max_message_bytes: int; -1 for any.
         credentials: `grpc.ChannelCredentials` or None.
     """
 
-    def __init__(
-        self,
-        address,
-        model,
-        version,
-        timeout,
-        retries,
-        max_message_bytes,
-        credentials,
-    ):
+    def __init__(self, address, model, version, max_message_bytes, credentials):
         options = [
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
         ]
-        if retries:
-            options.append(("grpc.service_config", _service_config(retries)))
         if credentials is None:
             self._channel = grpc.insecure_channel(address, options)
         else:
             self._channel = grpc.secure_channel(address, credentials, options)
         service = prediction_service_pb2_grpc.PredictionServiceStub
         self._stub = service(self._channel)
-        self._where = f"{address}, model {model}"
         self._model, self._version = model, version
-        self._timeout = timeout
 
-    def predict(self, signature, inputs):
-        """Arrays to arrays, dicts from names."""
+    def predict(self, signature, inputs, timeout):
+        """Arrays to arrays, dicts from names, in so many seconds."""
         request = predict_pb2.PredictRequest()
         request.model_spec.name = self._model
         request.model_spec.signature_name = signature
@@ -65,25 +67,17 @@ class GrpcTransport:
         for name, values in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
         try:
-            reply = self._stub.Predict(request, timeout=self._timeout)
+            reply = self._stub.Predict(request, timeout=timeout)
         except grpc.RpcError as error:
-            raise self._translated(error) from error
+            code, words = error.code(), error.details()
+            kind = _GRPC_ERRORS.get(code, RuntimeError)
+            if "batching queue" in words:
+                kind = TimeoutError
+            raise kind(f"{code.name}: {words}") from error
         return {k: tf.make_ndarray(v) for k, v in reply.outputs.items()}
 
     def close(self):
         self._channel.close()
-
-    def _translated(self, error):
-        code, words = error.code(), error.details()
-        kind = {
-            grpc.StatusCode.INVALID_ARGUMENT: ValueError,
-            grpc.StatusCode.NOT_FOUND: LookupError,
-            grpc.StatusCode.FAILED_PRECONDITION: LookupError,  # of signatures
-            grpc.StatusCode.UNAVAILABLE: ConnectionError,
-        }.get(code, RuntimeError)
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return _too_late(self._where, self._timeout)
-        return kind(f"{self._where}: {code.name}: {words}")
 
 
 class RestTransport:
@@ -93,97 +87,90 @@ class RestTransport:
         address: str. "http://host:port" or "https://host:port".
         model: str.
         version: int or None.
-        timeout: float. Seconds.
-        retries: int.
     """
 
-    def __init__(self, address, model, version, timeout, retries):
-        self._url = f"{address.rstrip('/')}/v1/models/{model}"
+    def __init__(self, address, model, version):
+        name = urllib.parse.quote(model, safe="")
+        self._url = f"{address.rstrip('/')}/v1/models/{name}"
         if version is not None:
             self._url += f"/versions/{version}"
-        self._where = f"{address}, model {model}"
-        self._timeout = timeout
         self._session = requests.Session()
-        policy = urllib3.Retry(
-            total=retries,
-            read=False,  # no answer in time is an answer
-            status_forcelist=[503],
-            allowed_methods=None,  # a sample is the same when drawn again
-            backoff_factor=_FIRST_PAUSE,
-            backoff_max=_LONGEST_PAUSE,
-            raise_on_status=False,
-        )
-        adapter = requests.adapters.HTTPAdapter(max_retries=policy)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
-        self._signatures = None
+        self._signatures = {}
 
-    def predict(self, signature, inputs):
-        """Arrays to arrays, dicts from names."""
-        dtypes = self._outputs(signature)
+    def predict(self, signature, inputs, timeout):
+        """Arrays to arrays, dicts from names; see `GrpcTransport`."""
         body = {
             "signature_name": signature,
             "inputs": {k: _to_json(v) for k, v in inputs.items()},
         }
-        outputs = self._ask("POST", ":predict", json=body)["outputs"]
-        if len(dtypes) == 1:  # a lone output comes without its name
-            outputs = {name: outputs for name in dtypes}
+        outputs = self._ask("POST", ":predict", "outputs", timeout, json=body)
+        dtypes = self._signatures.get(signature)
+        if not _fits(outputs, dtypes):  # nothing known, or of another version
+            dtypes = self._read_dtypes(signature, timeout)
+        if not _fits(outputs, dtypes):
+            raise RuntimeError(
+                f"expected outputs {sorted(dtypes)}; received: {outputs!r:.100}"
+            )
+        if not isinstance(outputs, dict):
+            outputs = dict.fromkeys(dtypes, outputs)
         return {k: _from_json(v, dtypes[k]) for k, v in outputs.items()}
 
     def close(self):
         self._session.close()
 
-    def _outputs(self, signature):
+    def _read_dtypes(self, signature, timeout):
         """Names and dtypes of a signature's outputs, which replies lack."""
-        if self._signatures is None:
-            metadata = self._ask("GET", "/metadata")["metadata"]
-            self._signatures = metadata["signature_def"]["signature_def"]
-        if signature not in self._signatures:
-            raise LookupError(
-                f"{self._where}: expected one of the signatures "
-                f"{', '.join(sorted(self._signatures))}; received: {signature}."
-            )
-        outputs = self._signatures[signature]["outputs"]
-        return {k: info["dtype"] for k, info in outputs.items()}
+        metadata = self._ask("GET", "/metadata", "metadata", timeout)
+        try:
+            signatures = metadata["signature_def"]["signature_def"]
+            self._signatures = {
+                name: {k: info["dtype"] for k, info in told["outputs"].items()}
+                for name, told in signatures.items()
+                if "outputs" in told
+            }
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RuntimeError(
+                f"expected signatures; received: {metadata!r:.100}"
+            ) from error
+        return self._signatures.get(signature, {})
 
-    def _ask(self, method, path, **kwargs):
+    def _ask(self, method, path, key, timeout, **kwargs):
+        """The value of a key of the reply."""
+        url = self._url + path
         try:
             reply = self._session.request(
-                method, self._url + path, timeout=self._timeout, **kwargs
+                method, url, timeout=timeout, **kwargs
             )
         except requests.Timeout as error:
-            raise _too_late(self._where, self._timeout) from error
+            raise TimeoutError(str(error)) from error
         except requests.ConnectionError as error:
-            raise ConnectionError(f"{self._where}: {error}") from error
-        if reply.ok:
-            return reply.json()
-        if reply.status_code == 504:
-            raise _too_late(self._where, self._timeout)
-        kind = {400: ValueError, 404: LookupError, 503: ConnectionError}
-        words = f"{self._where}: {reply.status_code}: {_error(reply)}"
-        raise kind.get(reply.status_code, RuntimeError)(words)
+            raise ConnectionError(str(error)) from error
+        except requests.RequestException as error:
+            raise RuntimeError(str(error)) from error
+        try:
+            content = reply.json()
+        except requests.JSONDecodeError:
+            content = None
+        if reply.ok and isinstance(content, dict) and key in content:
+            return content[key]
+        words = content.get("error") if isinstance(content, dict) else None
+        kind = RuntimeError
+        if not reply.ok:
+            kind = _REST_ERRORS.get(reply.status_code, RuntimeError)
+        raise kind(f"{reply.status_code}: {words or reply.text:.2000}")
 
 
-def _service_config(retries):
-    policy = {
-        "maxAttempts": min(retries + 1, 5),  # gRPC makes no more
-        "initialBackoff": f"{_FIRST_PAUSE}s",
-        "maxBackoff": f"{_LONGEST_PAUSE}s",
-        "backoffMultiplier": 2,
-        "retryableStatusCodes": ["UNAVAILABLE"],
-    }
-    return json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
-
-
-def _too_late(where, timeout):
-    return TimeoutError(
-        f"{where}: no answer in {timeout:g} s; ask for fewer rows at a time "
-        "(`max_rows`) or give more time (`timeout`)."
-    )
+def _fits(outputs, dtypes):
+    """Whether a reply may have outputs of these names."""
+    if not dtypes:
+        return False
+    if isinstance(outputs, dict):
+        return set(outputs) == set(dtypes)
+    return len(dtypes) == 1  # a lone output comes without its name
 
 
 def _to_json(values):
-    if values.dtype.kind in "SO":
+    if values.dtype == object:
         return [{"b64": base64.b64encode(x).decode()} for x in values]
     return values.tolist()
 
@@ -193,10 +180,3 @@ def _from_json(values, dtype):
         return np.array([base64.b64decode(x["b64"]) for x in values], object)
     number = types_pb2.DataType.Value(dtype)
     return np.array(values, tf.as_dtype(number).as_numpy_dtype)
-
-
-def _error(reply):
-    try:
-        return reply.json()["error"]
-    except (ValueError, KeyError):
-        return reply.text

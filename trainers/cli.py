@@ -78,4 +78,6 @@ def _flag_help(flag):
         default = ""
     text = textwrap.wrap(" ".join(flag.help.split()) + default, 54)
     name = f"  --{flag.name}"
-    return [f"{name if i == 0 else '':<22}{t}" for i, t in enumerate(text)]
+    if len(name) < 22:
+        return [f"{name if i == 0 else '':<22}{t}" for i, t in enumerate(text)]
+    return [name, *(f"{'':<22}{t}" for t in text)]

@@ -6,7 +6,7 @@ Each export is a new version, a numbered directory in --export_dir, which
 appears complete or not at all; its README.md says how to serve it.
 """
 
-import pathlib
+import shlex
 
 from absl import flags
 
@@ -50,11 +50,12 @@ _THRESHOLD = flags.DEFINE_float(
     None,
     "Score above which an image is out of distribution. Default: the model's.",
 )
-_DTYPE = flags.DEFINE_string(
+_DTYPE = flags.DEFINE_enum(
     "dtype",
     "float32",
-    "Precision of the networks, such as mixed_bfloat16 for servers whose CPUs "
-    "or GPUs are fast at it; auto for what is fast here.",
+    ["float32", "mixed_bfloat16", "auto"],
+    "Precision of the networks: mixed_bfloat16 for servers whose CPUs or GPUs "
+    "are fast at it; auto for what is fast here.",
 )
 _XLA = flags.DEFINE_bool(
     "xla",
@@ -71,9 +72,10 @@ flags.register_multi_flags_validator(
 
 def main(_):
     from clel_tf.export import export_sampler
+    from clel_tf.export.export_sampler import model_directory
     from clel_tf.trainers import runs
 
-    directory = pathlib.Path(_EXPORT_DIR.value).absolute()
+    directory = model_directory(_EXPORT_DIR.value)
     latents = None
     if _MODEL.value is not None:
         model = runs.load_model_file(_MODEL.value)
@@ -97,11 +99,15 @@ def main(_):
     print(f"operate  {version}/README.md: servers, requests, tuning")
     print(f'load     loaded = tf.saved_model.load("{version}")')
     print('sample   loaded.signatures["sample"](seed=tf.constant([0, 1]))')
-    print(f"inspect  saved_model_cli show --all --dir={version}")
+    print(f"inspect  saved_model_cli show --all --dir={_quoted(version)}")
     print(
         f"serve    tensorflow_model_server --model_name={directory.name} "
-        f"--model_base_path={directory}"
+        f"--model_base_path={_quoted(directory)}"
     )
+
+
+def _quoted(path):
+    return shlex.quote(str(path))
 
 
 def run():

@@ -1,6 +1,7 @@
 """What a training run leaves for the other binaries."""
 
 import pathlib
+import zipfile
 
 import keras
 import numpy as np
@@ -64,9 +65,17 @@ def class_latents(workdir):
 
     Returns:
         float32 array `(classes, d)`, in the order of the labels, or None.
+
+    Raises:
+        ValueError: if the file is not what a run leaves.
     """
     path = pathlib.Path(workdir) / "class_directions.npz"
     if not path.is_file():
         return None
-    with np.load(path) as directions:
-        return directions["directions"]
+    try:
+        with np.load(path) as directions:
+            return directions["directions"]
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ValueError(
+            f"Expected clel-train's class directions in {path}: {error}"
+        ) from error

@@ -131,6 +131,21 @@ def test_wrong_options_are_refused(model, tmp_path, options):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["", "/", "my model", "a:b", ".hidden"])
+def test_a_directorys_name_is_the_models(model, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="name can be a served model's"):
+        export_sampler(model, name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_version_is_no_directory_of_versions(model, path):
+    before = sorted(path.rglob("*"))
+    with pytest.raises(ValueError, match="is a version itself"):
+        export_sampler(model, path)
+    assert sorted(path.rglob("*")) == before
+
+
 def test_a_file_is_no_directory_of_versions(model, tmp_path):
     (tmp_path / "served").write_text("mine")
     with pytest.raises(FileExistsError, match="is a file"):

@@ -26,11 +26,13 @@ class LoopbackServer(prediction_service_pb2_grpc.PredictionServiceServicer):
         requests: list of the signatures asked for.
         failures: int. So many of the next requests are UNAVAILABLE.
         seconds: float. How long each request takes at least.
+        html: bool. Whether REST's replies are those of something else.
     """
 
     def __init__(self, model, signatures):
         self.model, self.signatures = model, signatures
         self.requests, self.failures, self.seconds = [], 0, 0.0
+        self.html = False
         self._grpc = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
             self, self._grpc
@@ -61,7 +63,7 @@ class LoopbackServer(prediction_service_pb2_grpc.PredictionServiceServicer):
             return grpc.StatusCode.NOT_FOUND, 404, "Servable not found"
         if signature not in self.signatures:
             words = f'Serving signature key "{signature}" not found.'
-            return grpc.StatusCode.FAILED_PRECONDITION, 400, words
+            return grpc.StatusCode.FAILED_PRECONDITION, 412, words
         try:
             outputs = self.signatures[signature](
                 **{k: tf.constant(v) for k, v in inputs.items()}
@@ -108,9 +110,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         signature = body.get("signature_name", "serving_default")
-        specs = self.serving.signatures[signature].structured_input_signature
         inputs = {
-            k: _from_json(v, specs[1][k].dtype.as_numpy_dtype)
+            k: _from_json(v, "int64" if k in _INTS else "float32")
             for k, v in body["inputs"].items()
         }
         answer = self.serving.answer(*self._target(), signature, inputs)
@@ -128,7 +129,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return parts[3], version
 
     def _reply(self, status, content):
-        body = json.dumps(content).encode()
+        body = b"<html>" if self.serving.html else json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -136,6 +137,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+_INTS = ("seed", "class_id", "num_steps")
 
 
 def _name(dtype):

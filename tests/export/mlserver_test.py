@@ -76,9 +76,11 @@ def test_what_is_refused_takes_nothing_down(server, model, images):
         np.testing.assert_allclose(energies, expected, atol=1e-5)
 
 
-def test_a_second_version_is_taken_up_while_requests_run(server, model, path):
+def test_a_second_version_is_taken_up_while_requests_run(
+    server, model, tmp_path
+):
     seeds = random.row_seeds(0, 2)
-    second = export_sampler(model, path.parent, num_steps=1)
+    second = export_sampler(model, tmp_path / "tiny", num_steps=1)
     first = server.infer("sample", seed=seeds)["images"]
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         stop = time.monotonic() + 30

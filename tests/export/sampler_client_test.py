@@ -94,7 +94,7 @@ def connect(request, loopback):
 
         loopback.requests.clear()
         yield connected
-    loopback.failures, loopback.seconds = 0, 0.0
+    loopback.failures, loopback.seconds, loopback.html = 0, 0.0, False
 
 
 def address(protocol, grpc_port, rest_port):
@@ -184,8 +184,10 @@ def test_requests_have_at_most_so_many_rows(connect, loopback):
 @pytest.mark.parametrize(
     "ask, error, words",
     [
-        (lambda c: c.sample(0), ValueError, "`n` to be a positive int"),
-        (lambda c: c.sample(2.5), ValueError, "`n` to be a positive int"),
+        (lambda c: c.sample(0), ValueError, "`n` to be an int from 1"),
+        (lambda c: c.sample(2.5), ValueError, "`n` to be an int from 1"),
+        (lambda c: c.sample(1, seed=2**70), ValueError, "`seed` to be an int"),
+        (lambda c: c.sample(1, seed=1.5), ValueError, "`seed` to be an int"),
         (lambda c: c.sample(2, num_steps=3), ValueError, "`initial`"),
         (
             lambda c: c.sample(2, latents=np.ones(64), class_id=1),
@@ -203,7 +205,7 @@ def test_requests_have_at_most_so_many_rows(connect, loopback):
         ),
         (lambda c: c.energy(np.zeros([0, 8, 8, 1])), ValueError, "one row"),
         (lambda c: c.energy(np.float32(1)), ValueError, "one row"),
-        (lambda c: c.energy(np.full([1, 8, 8, 1], 2.0)), ValueError, "to 2.0"),
+        (lambda c: c.energy(np.full([1, 8, 8, 1], 2.0)), ValueError, "2."),
         (lambda c: c.energy(np.full([1, 8, 8, 1], np.nan)), ValueError, "nan"),
         (
             lambda c: c.energy(np.zeros([1, 8, 8, 1], np.uint8)),
@@ -213,7 +215,22 @@ def test_requests_have_at_most_so_many_rows(connect, loopback):
         (
             lambda c: c.sample(1, latents=np.full(64, np.inf)),
             ValueError,
-            "finite latents",
+            "`latents` finite",
+        ),
+        (
+            lambda c: c.predict("x", seed=[1], latents=[[1e39]]),
+            ValueError,
+            "`latents` finite",
+        ),
+        (
+            lambda c: c.sample(1, latents=np.zeros(64)),
+            ValueError,
+            "without zero vectors",
+        ),
+        (
+            lambda c: c.sample(3, latents=np.ones([2, 64])),
+            ValueError,
+            "each of 3 rows",
         ),
     ],
 )
@@ -226,6 +243,8 @@ def test_wrong_requests_are_not_even_sent(connect, loopback, ask, error, words):
 def test_what_is_not_there(connect):
     with pytest.raises(LookupError, match="model giant"):
         connect("giant").sample(1)
+    with pytest.raises(LookupError, match="Servable not found"):
+        connect("tiny/versions/1").sample(1)
     with pytest.raises(LookupError, match="Servable not found"):
         connect(version=7).sample(1)
     with pytest.raises(LookupError, match="draw"):
@@ -249,8 +268,58 @@ def test_no_answer_in_time(connect, loopback):
     client = connect(timeout=0.3)
     client.sample(1)
     loopback.seconds = 1.0
-    with pytest.raises(TimeoutError, match=r"no answer in 0.3 s; ask for few"):
+    with pytest.raises(TimeoutError, match=r"no answer within 0.3 s, or the"):
         client.sample(1)
+
+
+def test_repetitions_end_in_time_too(connect, loopback):
+    client = connect(timeout=0.7, retries=100)
+    loopback.seconds, loopback.failures = 0.25, 100
+    start = time.monotonic()
+    with pytest.raises((TimeoutError, ConnectionError)):
+        client.sample(1)
+    # A second more for a machine that is busy; a hundred would take minutes.
+    assert time.monotonic() - start < 1.7
+
+
+def test_large_requests_are_sent_again_too(connect, loopback, images):
+    # Beyond what gRPC's own retries keep of a request, 256 KiB.
+    many = np.resize(images, [1100, 8, 8, 1])
+    loopback.failures = 1
+    assert connect(max_rows=1100).energy(many).shape == (1100,)
+    assert len(loopback.requests) == 2
+
+
+def test_another_versions_outputs_are_taken_as_they_come(
+    connect, loopback, images
+):
+    client, signatures = connect(), loopback.signatures
+    first = client.predict("ood_score", images=images)
+    assert set(first) == {"score", "threshold", "is_ood"}
+    try:
+        loopback.signatures = {
+            **signatures,
+            "ood_score": signatures["energy"],
+            "draw": signatures["sample"],
+        }
+        second = client.predict("ood_score", images=images)
+        assert set(second) == {"energy"}
+        assert client.predict("draw", seed=[1])["images"].shape[0] == 1
+    finally:
+        loopback.signatures = signatures
+    third = client.predict("ood_score", images=images)
+    assert set(third) == set(first)
+
+
+def test_what_answers_is_no_model_server(loopback):
+    target = address("rest", None, loopback.rest_port)
+    loopback.html = True
+    try:
+        with SamplerClient(target, "tiny") as client:
+            with pytest.raises(RuntimeError, match="200: <html>"):
+                client.sample(1)
+    finally:
+        loopback.html = False
 
 
 @pytest.mark.parametrize("scheme", ["", "http://"])
@@ -280,8 +349,25 @@ def test_credentials_are_for_servers_with_tls(loopback):
 
 
 @pytest.mark.parametrize(
-    "options", [{"timeout": 0}, {"max_rows": 0}, {"retries": -1}]
+    "options",
+    [
+        {"timeout": 0},
+        {"timeout": float("inf")},
+        {"timeout": None},
+        {"max_rows": 0},
+        {"retries": -1},
+        {"version": "1"},
+    ],
 )
 def test_wrong_options_are_refused(options):
     with pytest.raises(ValueError, match=f"`{next(iter(options))}`"):
         SamplerClient("127.0.0.1:8500", "tiny", **options)
+
+
+def test_credentials_of_grpc_are_refused_for_rest():
+    with pytest.raises(ValueError, match="`credentials` for gRPC"):
+        SamplerClient(
+            "http://127.0.0.1:8501",
+            "tiny",
+            credentials=grpc.ssl_channel_credentials(),
+        )

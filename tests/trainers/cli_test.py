@@ -45,6 +45,10 @@ WRONG_FLAGS = {
     ),
     "export_missing": (["export", "--workdir=run"], "--export_dir"),
     "export_zero": (["export", "--steps=0"], "--steps=0"),
+    "export_dtype": (
+        ["export", "--export_dir=a", "--workdir=b", "--dtype=int32"],
+        "--dtype=int32",
+    ),
     "export_of_nothing": (["export", "--export_dir=a"], "--workdir"),
     "export_of_two": (
         ["export", "--export_dir=a", "--workdir=b", "--model=c"],
