@@ -37,7 +37,7 @@ def new_directory(path):
         `pathlib.Path` of a directory beside it.
 
     Raises:
-        FileExistsError: if `path` exists.
+        FileExistsError: if `path` exists, before the block or after it.
     """
     path = pathlib.Path(path)
     if path.exists():
@@ -48,6 +48,13 @@ def new_directory(path):
     try:
         yield aside
         aside.chmod(0o755)
-        os.rename(aside, path)
+        try:
+            os.rename(aside, path)
+        except OSError as error:
+            if path.exists():  # by another process, in the meantime
+                raise FileExistsError(
+                    f"Expected a new directory; {path} exists."
+                ) from error
+            raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -37,8 +37,8 @@ def export_sampler(model, directory, *, dtype="float32", **options):
             versions, and by whose name clients ask for it; it is made where it
             is missing.
         dtype: Keras dtype policy of the exported networks, "auto" for what is
-            fast here, or None for the model's own. In float32 a row is within
-            rounding of 1e-5 the same in every batch, and any CPU is fast.
+            fast here, or None for the model's own. Any CPU is fast in float32,
+            and rows depend least on the size of their batch.
         **options: `num_steps`, `max_steps`, `langevin_temperature`,
             `class_latents`, `ood_threshold`, `xla`; see `SamplerModule`.
 
@@ -73,7 +73,7 @@ def export_sampler(model, directory, *, dtype="float32", **options):
     for name, (function, specs) in module.signatures.items():
         archive.add_endpoint(name, function, specs)
     path = directory / str(_last_version(directory) + 1)
-    with _no_empty_directory(directory), files.new_directory(path) as aside:
+    with _no_empty_directories(directory), files.new_directory(path) as aside:
         archive.write_out(str(aside), verbose=False)
         _check(aside, module)
         operator_files.write(aside, path, module)
@@ -126,12 +126,13 @@ def _last_version(directory):
 
 
 @contextlib.contextmanager
-def _no_empty_directory(directory):
-    existed = directory.exists()
+def _no_empty_directories(directory):
+    """Takes away the directories that were made, if the block fails."""
+    missing = [p for p in (directory, *directory.parents) if not p.exists()]
     try:
         yield
     except BaseException:
-        if not existed:
-            with contextlib.suppress(OSError):
-                directory.rmdir()
+        with contextlib.suppress(OSError):
+            for path in missing:
+                path.rmdir()
         raise

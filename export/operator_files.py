@@ -11,6 +11,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from clel_tf.export import png
 from clel_tf.export.operator_readme import operator_readme
+from clel_tf.models.common import flat_layers
 from clel_tf.version import __version__
 
 # Rows that a server runs at a time: fewer are filled up to the next size, so
@@ -30,6 +31,15 @@ max_enqueued_batches {{ value: 64 }}
 # Batches are filled up to one of these. The last one has to be max_batch_size.
 {sizes}
 """
+# Signatures whose chains are another one's that is warmed up.
+_AS_OTHERS = (
+    "sample_png",
+    "sample_class",
+    "sample_class_png",
+    "sample_conditional_png",
+    "sample_like",
+    "sample_like_png",
+)
 
 
 def write(directory, path, module):
@@ -70,7 +80,7 @@ def _facts(directory, path, module):
         "langevin_temperature": sampler.langevin_temperature,
         "classes": None if classes is None else len(classes),
         "ood_threshold": module.ood_threshold,
-        "energy_network_dtype": _policy(model.ema_energy_network),
+        "energy_network_dtype": _dtypes(model.ema_energy_network),
         "max_rows": BATCH_SIZES[-1],
         "clel_tf": __version__,
         "tensorflow": tf.__version__,
@@ -78,9 +88,11 @@ def _facts(directory, path, module):
     }
 
 
-def _policy(network):
-    policy = network.get_config().get("dtype")
-    return policy["config"]["name"] if isinstance(policy, dict) else policy
+def _dtypes(network):
+    """The Keras policy that tells what a network's layers compute in."""
+    compute = {layer.compute_dtype for layer in flat_layers(network)}
+    mixed = sorted(compute - {"float32"})
+    return f"mixed_{mixed[0]}" if mixed else "float32"
 
 
 def _signatures(directory, module):
@@ -120,16 +132,17 @@ def _models_config(base_path):
 
 
 def _write_warm_up(path, name, module):
-    """A request of one row to each signature that every server can run.
+    """Requests of one row, for each graph that every server can run.
 
     The server makes them before a new version becomes available, so that no
-    client waits for the graphs' optimization.
+    client waits for the graphs' optimization. Each is made at every start, so
+    of the long chains there is one of each kind of energy.
     """
     path.parent.mkdir(exist_ok=True)
     examples = _examples(module)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, (_, specs) in module.signatures.items():
-            if signature.endswith("_xla"):
+            if signature.endswith("_xla") or signature in _AS_OTHERS:
                 continue
             log = prediction_log_pb2.PredictionLog()
             request = log.predict_log.request

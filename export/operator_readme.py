@@ -18,10 +18,12 @@ $signatures
 
 Every input and output has a first dimension, the rows of the batch; an image
 depends on its own row only. `seed` (any int64) is all there is of randomness:
-the same seed, the same image. `images` are float32 in [0, 1]; `image_bytes`
-are PNG files of the same size (a byte k stands for (k + 1/2) / 256), in REST
-`{"b64": "..."}`. `num_steps` is from 1 to $max_steps. Scores are energies: the
-higher, the less likely.
+the same seed in batches of the same size gives the same image, bit by bit; in
+another size, rounding shows after hundreds of steps. `images` are float32 in
+[0, 1]; `image_bytes` are PNG files of the same size (a byte k stands for (k +
+1/2) / 256; alpha is dropped, 16 bits are cut to 8, colours made gray where
+images are), in REST `{"b64": "..."}`. `num_steps` is from 1 to $max_steps.
+Scores are energies: the higher, the less likely.
 
 ## Start
 
@@ -66,9 +68,10 @@ official `tensorflow-serving-api`.
 ## What to know
 
 - **Time.** A row takes $num_steps passes through the energy network and back.
-  Measure one request before you set deadlines. A gRPC client's deadline also
-  stops the work; cancelling does not. REST requests end after
-  `--rest_api_timeout_in_ms`, 30,000 if not said otherwise.
+  Measure one request before you set deadlines. A server that starts, or takes
+  up a version, makes two such rows for its warm-up before it answers. A gRPC
+  client's deadline also stops the work; cancelling does not. REST requests end
+  after `--rest_api_timeout_in_ms`, 30,000 if not said otherwise.
 - **Batching.** Without `--enable_batching`, each request runs by itself, many
   at the same time. With it, those that wait together run together, filled up
   to one of the allowed sizes; requests of more than $max_rows rows are

@@ -11,8 +11,9 @@ from clel_tf.export import checks
 CHANNELS = (1, 3, 4)
 # A file's first chunk tells its size: signature, length, name, width, height.
 _HEADER = struct.Struct(">8sI4sII")
-# Compressed texts unfold a thousandfold, so there has to be an end to them.
-_TEXT_BYTES = 2**16
+# For all but pixels. Texts and profiles unfold a thousandfold, so there has to
+# be an end to them.
+_OTHER_BYTES = 2**12
 
 
 def decode(name, encoded, image_shape):
@@ -53,7 +54,7 @@ def encode(images):
 
 
 def _check_sizes(name, encoded, height, width):
-    most = _TEXT_BYTES + 8 * height * width  # no pixel has more than 8 bytes
+    most = _OTHER_BYTES + 8 * height * width  # no pixel has more than 8 bytes
     encoded = checks.checked(
         encoded,
         tf.reduce_all(tf.strings.length(encoded) <= most),

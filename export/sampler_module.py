@@ -8,6 +8,7 @@ from clel_tf.export import checks
 from clel_tf.export import png
 from clel_tf.models.joint_energy_model import unit
 
+_LARGEST = np.finfo("float32").max
 _CHAINS = (
     "sample",
     "sample_conditional",
@@ -223,26 +224,27 @@ class SamplerModule:
     def _check_class_latents(self, latents):
         if latents is None:
             return None
-        latents = np.asarray(latents, "float32")
+        latents = np.asarray(latents, "float64")
         if latents.ndim != 2 or latents.shape[1:] != (self.latent_dimension,):
             raise ValueError(
                 "Expected `class_latents` of shape (classes, "
                 f"{self.latent_dimension}); received: {latents.shape}."
             )
         norms = np.linalg.norm(latents, axis=-1, keepdims=True)
-        if not (len(norms) and np.all(norms > 0) and np.all(norms < np.inf)):
+        valid = (norms > 0) & (norms < np.inf)
+        if not (len(norms) and valid.all()):
             raise ValueError(
                 "Expected `class_latents` finite and without zero vectors; "
                 f"received vectors of lengths {norms[:, 0].tolist()}."
             )
-        return latents / norms
+        return (latents / norms).astype("float32")
 
 
 def _sampler(sampler, temperature):
     """A sampler of another temperature."""
     if temperature is None:
         return sampler
-    if not 0 <= temperature < math.inf:
+    if not _is_number(temperature) or not 0 <= temperature < _LARGEST:
         raise ValueError(
             "Expected `langevin_temperature` to be at least 0 and finite; "
             f"received: {temperature!r}."
@@ -264,8 +266,16 @@ def _check_steps(name, steps):
 
 
 def _check_threshold(threshold):
-    if threshold is not None and not math.isfinite(threshold):
+    if threshold is None:
+        return None
+    # As the graph has it: float32.
+    if not _is_number(threshold) or not abs(threshold) < _LARGEST:
         raise ValueError(
-            f"Expected `ood_threshold` to be finite; received: {threshold!r}."
+            "Expected `ood_threshold` to be a finite float32; received: "
+            f"{threshold!r}."
         )
-    return threshold
+    return float(threshold)
+
+
+def _is_number(value):
+    return isinstance(value, (int, float, np.integer, np.floating))

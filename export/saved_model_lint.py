@@ -4,20 +4,21 @@ import pathlib
 
 from tensorflow.core.protobuf import saved_model_pb2
 
-# Random operations whose state is the process's; a stateless one's name begins
+# Random operations with a state of the process's; a stateless one's name begins
 # otherwise.
 _RANDOM = (
-    "Random",
+    "Fractional",  # pooling
     "Multinomial",
-    "ParameterizedTruncatedNormal",
-    "TruncatedNormal",
-    "StatefulRandom",
-    "StatefulStandardNormal",
-    "StatefulTruncatedNormal",
-    "StatefulUniform",
     "NonDeterministicInts",
+    "ParameterizedTruncatedNormal",
+    "Random",
     "RngReadAndSkip",
+    "RngSkip",
+    "SampleDistortedBoundingBox",
+    "Stateful",
+    "TruncatedNormal",
 )
+_NOT_RANDOM = ("RandomGammaGrad", "StatefulPartitionedCall")
 # Of the signature that initialises a model, which no client calls.
 _INITIALIZER = "__saved_model_init_op"
 
@@ -25,10 +26,11 @@ _INITIALIZER = "__saved_model_init_op"
 def lint_saved_model(path, xla=()):
     """Looks for what TensorFlow Serving, or its batching, can't run.
 
-    That is: functions that XLA has to compile (servers refuse to run them),
-    random operations with a state of their own (which no request can seed),
-    operations that call Python, and inputs and outputs whose first dimension is
-    not the batch.
+    That is, in all that a signature calls: functions that XLA has to compile
+    (servers refuse to run them), random operations with a state of their own
+    and assignments of variables (one request would change the next one's
+    answer; Keras's random numbers count in a variable), and operations that
+    call Python; and inputs and outputs whose first dimension is not the batch.
 
     Args:
         path: str or path. Directory of a SavedModel.
@@ -58,21 +60,15 @@ def lint_saved_model(path, xla=()):
     """
     saved = saved_model_pb2.SavedModel()
     saved.ParseFromString((pathlib.Path(path) / "saved_model.pb").read_bytes())
-    findings = []
+    findings = {}  # ordered, and each but once
     for meta_graph in saved.meta_graphs:
         for name, signature in sorted(meta_graph.signature_def.items()):
             if name != _INITIALIZER:
-                findings += _batch_findings(f"signature {name}", signature)
-        graph = meta_graph.graph_def
-        compiled = _functions_of(meta_graph, xla)
-        findings += _node_findings("graph", graph.node, allow_xla=False)
-        for function in graph.library.function:
-            name = function.signature.name
-            where, allowed = f"function {name}", name in compiled
-            if function.attr["_XlaMustCompile"].b and not allowed:
-                findings.append(f"{where} has to be compiled by XLA")
-            findings += _node_findings(where, function.node_def, allowed)
-    return findings
+                found = _batch_findings(f"signature {name}", signature)
+                findings.update(dict.fromkeys(found))
+                found = _graph_findings(meta_graph, signature, name in xla)
+                findings.update(dict.fromkeys(found))
+    return list(findings)
 
 
 def _batch_findings(where, signature):
@@ -91,38 +87,53 @@ def _batch_findings(where, signature):
                 )
 
 
-def _node_findings(where, nodes, allow_xla):
-    for node in nodes:
-        if node.op.startswith(_RANDOM):
-            yield f"{where}: {node.op} draws from a state of its own"
-        if "PyFunc" in node.op:
-            yield f"{where}: {node.op} calls Python"
-        if node.attr["_XlaMustCompile"].b and not allow_xla:
-            yield f"{where}: {node.op} has to be compiled by XLA"
-
-
-def _functions_of(meta_graph, signatures):
-    """Names of all functions that some signatures call."""
+def _graph_findings(meta_graph, signature, allow_xla):
+    """Of the nodes that a signature's outputs need, and all they call."""
     graph = meta_graph.graph_def
-    nodes = {node.name: node for node in graph.node}
-    bodies = {f.signature.name: f.node_def for f in graph.library.function}
-    outputs = [
-        info.name.split(":")[0]
-        for name in signatures
-        for info in meta_graph.signature_def[name].outputs.values()
-    ]
-    found, waiting = set(), [nodes[name] for name in outputs]
+    functions = {f.signature.name: f for f in graph.library.function}
+    nodes = _needed(graph, [info.name for info in signature.outputs.values()])
+    yield from _node_findings("graph", nodes)
+    waiting = _called(nodes)
+    seen = set()
     while waiting:
-        for name in _called(waiting.pop()) - found:
-            found.add(name)
-            waiting += bodies.get(name, ())
-    return found
+        name = waiting.pop()
+        if name in seen or name not in functions:
+            continue
+        seen.add(name)
+        function = functions[name]
+        if function.attr["_XlaMustCompile"].b and not allow_xla:
+            yield f"function {name} has to be compiled by XLA"
+        yield from _node_findings(f"function {name}", function.node_def)
+        waiting |= _called(function.node_def)
 
 
-def _called(node):
+def _needed(graph, tensors):
+    nodes = {node.name: node for node in graph.node}
+    found, waiting = {}, list(tensors)
+    while waiting:
+        name = waiting.pop().removeprefix("^").split(":")[0]
+        if name not in found:
+            found[name] = nodes[name]
+            waiting += nodes[name].input
+    return list(found.values())
+
+
+def _called(nodes):
     return {
         function.name
+        for node in nodes
         for value in node.attr.values()
         for function in (value.func, *value.list.func)
         if function.name
     }
+
+
+def _node_findings(where, nodes):
+    for node in nodes:
+        random = node.op.startswith(_RANDOM) or "CandidateSampler" in node.op
+        if random and node.op not in _NOT_RANDOM:
+            yield f"{where}: {node.op} draws from a state of its own"
+        if node.op.startswith("Assign") and "Variable" in node.op:
+            yield f"{where}: {node.op} changes a variable"
+        if "PyFunc" in node.op:
+            yield f"{where}: {node.op} calls Python"

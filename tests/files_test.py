@@ -51,6 +51,17 @@ def test_new_directory_leaves_nothing_if_filling_fails(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_new_directory_loses_a_race_without_a_loss(tmp_path):
+    path = tmp_path / "1"
+    with pytest.raises(FileExistsError, match="exists"):
+        with files.new_directory(path) as aside:
+            (aside / "file").write_text("ours")
+            path.mkdir()
+            (path / "file").write_text("theirs")
+    assert (path / "file").read_text() == "theirs"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_new_directory_refuses_an_existing_one(tmp_path):
     path = tmp_path / "d"
     path.mkdir()

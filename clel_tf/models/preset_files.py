@@ -8,6 +8,7 @@ import keras
 
 from clel_tf import files
 from clel_tf import presets
+from clel_tf.models.common import flat_layers
 from clel_tf.models.precision import resolve_dtype
 
 _CONFIG = "config.json"
@@ -46,18 +47,38 @@ def in_dtype(model, dtype):
 
     Returns:
         `CLEL`, the same one if its networks are of this dtype.
+
+    Raises:
+        ValueError: if a network has to change and can't.
     """
+    policy = keras.dtype_policies.get(resolve_dtype(dtype))
     config = keras.saving.serialize_keras_object(model)["config"]
     before = copy.deepcopy(config)
+    if _is_float32(policy) and _all_float32(model):
+        return model
     _set_dtype(config, dtype)
     if config == before:
         return model
     copied = type(model).from_config(config)
+    if _is_float32(policy) and not _all_float32(copied):
+        raise ValueError(
+            f"Expected networks that pass on their `dtype`, to be of {dtype!r};"
+            " received some with layers of another."
+        )
     for name in _NETWORKS:
         weights = getattr(model, f"ema_{name}").get_weights()
         getattr(copied, name).set_weights(weights)
         getattr(copied, f"ema_{name}").set_weights(weights)
     return copied
+
+
+def _is_float32(layer):
+    return layer.compute_dtype == "float32"
+
+
+def _all_float32(model):
+    layers = [x for n in _NETWORKS for x in flat_layers(getattr(model, n))]
+    return all(map(_is_float32, layers))
 
 
 def _set_dtype(config, dtype):

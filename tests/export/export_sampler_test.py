@@ -92,7 +92,7 @@ def test_versions_follow_each_other(model, tmp_path):
 @pytest.mark.parametrize("broken", ["graph", "files", "lint"])
 def test_a_failing_export_leaves_nothing(model, tmp_path, monkeypatch, broken):
     def fail(*_, **__):
-        assert list((tmp_path / "served").glob("tmp_*"))
+        assert list((tmp_path / "a" / "served").glob("tmp_*"))
         raise OSError("disk is full")
 
     class Stateful(samplers.SGLD):
@@ -106,7 +106,7 @@ def test_a_failing_export_leaves_nothing(model, tmp_path, monkeypatch, broken):
     else:
         monkeypatch.setattr(model, "sampler", Stateful())
     with pytest.raises((OSError, ValueError), match="full|RandomUniform draws"):
-        export_sampler(model, tmp_path / "served", num_steps=1)
+        export_sampler(model, tmp_path / "a" / "served", num_steps=1)
     assert not list(tmp_path.iterdir())
 
 
@@ -122,7 +122,10 @@ def test_a_failing_export_leaves_nothing(model, tmp_path, monkeypatch, broken):
         {"class_latents": np.ones([3, 5])},
         {"class_latents": np.zeros([3, 64])},
         {"class_latents": np.ones([0, 64])},
+        {"langevin_temperature": "high"},
         {"ood_threshold": np.inf},
+        {"ood_threshold": 1e300},
+        {"ood_threshold": "high"},
     ],
 )
 def test_wrong_options_are_refused(model, tmp_path, options):
@@ -159,6 +162,9 @@ def test_a_bfloat16_model_is_served_in_float32(model, tmp_path):
         models.CLEL.from_preset(tmp_path / "preset", dtype=dtype)
         for dtype in ("mixed_bfloat16", "float32")
     )
+    # Live weights, which are not what is served, unlike the averaged ones.
+    for variable in trained.energy_network.trainable_variables:
+        variable.assign(0.5 * variable)
     path = export_sampler(trained, tmp_path / "served", num_steps=STEPS)
     loaded = tf.saved_model.load(path)
     seeds = tf.constant(random.row_seeds(0, 3))

@@ -1,9 +1,11 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from clel_tf.export import lint_saved_model
 
+SEEDS = keras.random.SeedGenerator(0)
 ROWS = tf.TensorSpec([None, 2], name="x")
 
 
@@ -32,6 +34,29 @@ def of_a_generator(x):
 
 def shuffled(x):
     return {"y": tf.random.shuffle(x)}
+
+
+def categorical(x):
+    return {"y": x + tf.cast(tf.random.categorical(x, 2), x.dtype)}
+
+
+def truncated(x):
+    return {"y": x + tf.random.truncated_normal(tf.shape(x))}
+
+
+def sampled(x):
+    classes = tf.zeros([1, 1], tf.int64)
+    drawn = tf.random.uniform_candidate_sampler(classes, 1, 1, True, 5)[0]
+    return {"y": x + tf.cast(drawn, x.dtype)}
+
+
+def of_keras(x):
+    return {"y": x + keras.random.normal([2], seed=SEEDS)}
+
+
+def counted(x):
+    count = SEEDS.state.value.assign_add([1, 1])[0]
+    return {"y": x + tf.cast(count, x.dtype)}
 
 
 def stateless(x):
@@ -63,6 +88,7 @@ def unknown(x):
 def lint(function, folder, specs=(ROWS,), **options):
     module = tf.Module()
     module.generator = tf.random.get_global_generator()
+    module.seeds = SEEDS.state.value
     module.served = tf.function(function, list(specs))
     tf.saved_model.save(module, folder, {"served": module.served})
     return lint_saved_model(folder, **options)
@@ -80,6 +106,11 @@ def test_a_model_that_is_fit_has_no_findings(function, tmp_path):
         (in_a_loop, "has to be compiled by XLA"),
         (normal, "RandomStandardNormal draws from a state of its own"),
         (of_a_generator, "RngReadAndSkip draws from a state of its own"),
+        (categorical, "Multinomial draws from a state of its own"),
+        (truncated, "TruncatedNormal draws from a state of its own"),
+        (sampled, "CandidateSampler draws from a state of its own"),
+        (of_keras, "AssignVariableOp changes a variable"),
+        (counted, "AssignAddVariableOp changes a variable"),
         (shuffled, "RandomShuffle draws from a state of its own"),
         (python, "PyFunc calls Python"),
         (total, "signature served: output total is a scalar"),
@@ -113,6 +144,26 @@ def test_xla_is_allowed_to_the_signatures_that_are_named(tmp_path):
     tf.saved_model.save(module, tmp_path, functions)
     assert lint_saved_model(tmp_path, xla=["in_a_loop"]) == []
     assert lint_saved_model(tmp_path, xla=["plain"])
+
+
+def test_what_a_plain_signature_shares_with_one_of_xlas_is_found(tmp_path):
+    module = tf.Module()
+    shared = tf.function(lambda x: compiled(x)["y"] + 1.0)
+    module.one = tf.function(lambda x: {"y": shared(x)}, [ROWS])
+    module.two = tf.function(lambda x: {"y": 2.0 * shared(x)}, [ROWS])
+    functions = {"one": module.one, "two": module.two}
+    tf.saved_model.save(module, tmp_path, functions)
+    (finding,) = lint_saved_model(tmp_path, xla=["two"])
+    assert "has to be compiled by XLA" in finding
+    assert lint_saved_model(tmp_path, xla=["one", "two"]) == []
+
+
+def test_what_no_signature_calls_is_not_served(tmp_path):
+    module = tf.Module()
+    module.served = tf.function(plain, [ROWS])
+    module.train = tf.function(normal, [ROWS])
+    tf.saved_model.save(module, tmp_path, {"served": module.served})
+    assert lint_saved_model(tmp_path) == []
 
 
 def test_no_model(tmp_path):

@@ -286,6 +286,31 @@ HOSTILE = {
         "Expected as many rows of `seed` as of `latents`; received shapes:] "
         "[1] [2 64]",
     ),
+    "fewer classes": (
+        "sample_class",
+        {"seed": np.ones([2], np.int64), "class_id": ONE},
+        "as many rows of `seed` as of `class_id`; received shapes:] [2] [1]",
+    ),
+    "fewer exemplars": (
+        "sample_like",
+        {"seed": np.ones([2], np.int64), "images": GRAY},
+        "as many rows of `seed` as of `images`",
+    ),
+    "fewer images": (
+        "refine",
+        {**refine(1), "images": np.repeat(GRAY, 2, axis=0)},
+        "as many rows of `seed` as of `images`",
+    ),
+    "fewer counts": (
+        "refine",
+        {**refine(1), "num_steps": np.array([1, 2])},
+        "as many rows of `seed` as of `num_steps`",
+    ),
+    "no counts": (
+        "refine",
+        {**refine(1), "num_steps": ONE[:0]},
+        "Expected `num_steps` of at least one row",
+    ),
     "wrong latents": (
         "sample_conditional",
         {"seed": ONE, "latents": latents_of(1)[:, :3]},
@@ -325,7 +350,7 @@ HOSTILE = {
     "a bomb of text": (
         "energy_png",
         of_bytes(GOOD, text_bomb()),
-        "Expected `image_bytes` of at most 66048 bytes; received lengths:]",
+        "Expected `image_bytes` of at most 4608 bytes; received lengths:]",
     ),
     "no picture": ("energy_png", of_bytes(b"GIF89a"), "pixels; received"),
     "an empty file": ("energy_png", of_bytes(b""), "[[0 0]]"),

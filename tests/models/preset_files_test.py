@@ -6,17 +6,18 @@ import pytest
 
 from clel_tf import presets
 from clel_tf.models import CLEL
+from clel_tf.models import preset_files
 
 TINY = {"widths": [3, 4], "depths": [1, 1], "head_width": 4, "latent_dim": 3}
 
 
-def build(seed=0):
+def build(seed=0, dtype=None):
     config = presets.get("digits")
     config["energy_network"].update(TINY, feature_dim=3)
     config["encoder"].update(TINY)
     config["replay_buffer"]["capacity"] = 8
     config["sampler"]["step_size"] = 2.0
-    return presets.build(config, seed)
+    return presets.build(presets.with_dtypes(config, dtype), seed)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,25 @@ def test_networks_without_a_dtype_refuse_one(model, tmp_path):
     CLEL.from_preset(tmp_path / "a")
     with pytest.raises(ValueError, match="energy_network takes a `dtype`"):
         CLEL.from_preset(tmp_path / "a", dtype="float32")
+
+
+def test_networks_without_a_dtype_may_be_of_it_already():
+    def plain(dtype):
+        model = build(dtype=dtype)
+        energy_network = keras.Model(
+            model.energy_network.inputs, model.energy_network.outputs
+        )
+        return CLEL(
+            energy_network,
+            keras.Model(model.encoder.inputs, model.encoder.outputs[0]),
+        )
+
+    model = plain("float32")
+    assert preset_files.in_dtype(model, "float32") is model
+    with pytest.raises(ValueError, match="energy_network takes a `dtype`"):
+        preset_files.in_dtype(model, "mixed_bfloat16")
+    with pytest.raises(ValueError, match="energy_network takes a `dtype`"):
+        preset_files.in_dtype(plain("mixed_bfloat16"), "float32")
 
 
 def test_a_saved_preset_is_the_model(model, tmp_path):
