@@ -31,7 +31,8 @@ class SamplerModule:
         ood_score(images)                 -> score [, threshold, is_ood]
 
     Each has a twin, such as `sample_png`, that takes and gives `image_bytes`,
-    PNG files, where it takes and gives `images`, float32 in [0, 1].
+    PNG files, where it takes and gives `images`, float32 in [0, 1] (of one,
+    three or four channels).
 
     Dimension 0 of every input and output is the batch, and a row of an output
     depends on that row of the inputs alone, so that a server may batch the

@@ -22,6 +22,16 @@ HERE = pathlib.Path(__file__).parent
 LIBRARIES = pathlib.Path(tf.__file__).parent
 STEPS, MAX_STEPS = 4, 6
 INVALID_ARGUMENT = 3
+NAMES = (
+    "sample",
+    "sample_conditional",
+    "sample_class",
+    "sample_like",
+    "refine",
+    "energy",
+    "latents",
+    "ood_score",
+)
 
 
 def encoded(values):
@@ -148,39 +158,14 @@ def expected(model, images, class_latents):
     return {**results(images), **png}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "serving_default",
-        "sample",
-        "sample_conditional",
-        "sample_class",
-        "sample_like",
-        "refine",
-        "energy",
-        "latents",
-        "ood_score",
-    ],
-)
+@pytest.mark.parametrize("name", ["serving_default", *NAMES])
 def test_every_signature_gives_what_the_model_gives(served, expected, name):
     assert set(served[name]) == set(expected[name])
     for key, values in expected[name].items():
         np.testing.assert_allclose(served[name][key], values, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "sample",
-        "sample_conditional",
-        "sample_class",
-        "sample_like",
-        "refine",
-        "energy",
-        "latents",
-        "ood_score",
-    ],
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_signature_takes_and_gives_png_files(served, expected, name):
     reply = dict(served[f"{name}_png"])
     wanted = dict(expected[f"{name}_png"])
