@@ -32,7 +32,7 @@ test-parity: $(INSTALLED)
 	$(MAKE) test
 
 # Exports in MLServer, a model server of other authors, which has an environment
-# of its own (a third of a gigabyte).
+# of its own (a third of a gigabyte; it takes Python below 3.13).
 test-serving: $(INSTALLED) $(SERVING)/.installed
 	$(BIN)/python -m pytest tests/export/mlserver_test.py
 

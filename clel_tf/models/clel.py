@@ -160,6 +160,8 @@ class CLEL(JointEnergyModel):
         self.temperature = temperature
         self.encoder_l2 = encoder_l2
         self.levels = levels
+        if ood_threshold is not None:
+            ood_threshold = float(ood_threshold)  # NumPy's is no JSON
         self.ood_threshold = ood_threshold
         self.recipe = copy.deepcopy(dict(recipe or {}))
         self.seed = seed

@@ -79,7 +79,7 @@ def test_signatures_are_those_that_there_is_something_for(model):
 
 
 def test_a_models_own_threshold_is_served(model, tmp_path):
-    config = {**model.get_config(), "ood_threshold": 0.125}
+    config = {**model.get_config(), "ood_threshold": np.float32(0.125)}
     judged = models.CLEL.from_config(config)
     judged.save_to_preset(tmp_path / "preset")
     judged = models.CLEL.from_preset(tmp_path / "preset")
