@@ -78,15 +78,13 @@ def test_the_graph_is_fit_to_be_served_but_for_what_asks_for_xla(path):
 
 
 def test_versions_follow_each_other(model, tmp_path):
-    first = export_sampler(model, tmp_path, num_steps=1)
-    graph = (first / "saved_model.pb").read_bytes()
     (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "saved_model.pb").write_text("a graph")
     (tmp_path / "notes.txt").write_text("mine")
-    second = export_sampler(model, tmp_path, num_steps=1)
-    assert (first.name, second.name) == ("1", "8")
+    assert export_sampler(model, tmp_path, num_steps=1).name == "8"
     names = sorted(p.name for p in tmp_path.iterdir())
-    assert names == ["1", "7", "8", "notes.txt"]
-    assert (first / "saved_model.pb").read_bytes() == graph
+    assert names == ["7", "8", "notes.txt"]
+    assert (tmp_path / "7" / "saved_model.pb").read_text() == "a graph"
 
 
 @pytest.mark.parametrize("broken", ["graph", "files", "lint"])
@@ -172,8 +170,6 @@ def test_a_bfloat16_model_is_served_in_float32(model, tmp_path):
     expected = model.sample(3, num_steps=STEPS)
     np.testing.assert_allclose(images, expected, atol=1e-5)
     assert not _ops_of_dtype(path, tf.bfloat16)
-    own = export_sampler(trained, tmp_path / "served", num_steps=1, dtype=None)
-    assert _ops_of_dtype(own, tf.bfloat16)
 
 
 def _ops_of_dtype(path, dtype):
@@ -186,23 +182,6 @@ def _ops_of_dtype(path, dtype):
         for node in function.node_def
         if node.attr["T"].type == dtype.as_datatype_enum
     ]
-
-
-def test_a_temperature_may_be_chosen(model, tmp_path):
-    path = export_sampler(
-        model, tmp_path, num_steps=STEPS, langevin_temperature=0.0
-    )
-    loaded = tf.saved_model.load(path)
-    seeds = tf.constant(random.row_seeds(0, 2))
-    images = loaded.signatures["sample"](seed=seeds)["images"]
-    sampler, model.sampler = (
-        model.sampler,
-        samplers.SGLD(step_size=model.sampler.step_size, noise_scale=0.0),
-    )
-    expected = model.sample(2, num_steps=STEPS)
-    model.sampler = sampler
-    np.testing.assert_allclose(images, expected, atol=1e-5)
-    assert np.abs(images - model.sample(2, num_steps=STEPS)).max() > 1e-3
 
 
 def test_keras_own_export_serves_energies(model, images, tmp_path):

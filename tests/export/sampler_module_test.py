@@ -5,6 +5,7 @@ import tensorflow as tf
 from clel_tf import models
 from clel_tf import presets
 from clel_tf import random
+from clel_tf import samplers
 from clel_tf.export import SamplerModule
 
 
@@ -89,6 +90,17 @@ def test_a_models_own_threshold_is_served(model, tmp_path):
     expected = outputs["score"].numpy() > 0.125
     np.testing.assert_array_equal(outputs["is_ood"], expected)
     assert SamplerModule(judged, ood_threshold=0.5).ood_threshold == 0.5
+
+
+def test_a_temperature_may_be_chosen(model, monkeypatch):
+    module = SamplerModule(model, num_steps=4, langevin_temperature=0.0)
+    images = module.sample(tf.constant(random.row_seeds(0, 2)))["images"]
+    warm = model.sample(2, num_steps=4)
+    cold = samplers.SGLD(step_size=model.sampler.step_size, noise_scale=0.0)
+    monkeypatch.setattr(model, "sampler", cold)
+    expected = model.sample(2, num_steps=4)
+    np.testing.assert_allclose(images, expected, atol=1e-5)
+    assert np.abs(images - warm).max() > 1e-3
 
 
 @pytest.mark.parametrize("signature", ["sample_conditional", "refine"])

@@ -71,7 +71,7 @@ def test_a_models_file_is_exported_with_what_is_asked_for(result):
     folder, _ = result
     flags = ["--model=model.keras", "--export_dir=served/other"]
     flags += ["--steps=3", "--max_steps=7", "--langevin_temperature=0.25"]
-    flags += ["--ood_threshold=0.5", "--dtype=mixed_bfloat16", "--xla"]
+    flags += ["--ood_threshold=0.5", "--dtype=mixed_bfloat16"]
     export(folder, *flags)
     path = folder / "served" / "other" / "1" / "signatures.json"
     facts = json.loads(path.read_text())
@@ -79,7 +79,6 @@ def test_a_models_file_is_exported_with_what_is_asked_for(result):
     assert facts["langevin_temperature"] == pytest.approx(0.25)
     assert facts["ood_threshold"] == 0.5
     assert facts["energy_network_dtype"] == "mixed_bfloat16"
-    assert "sample_xla" in facts["signatures"]
     assert "sample_class" not in facts["signatures"]  # the run has them
 
 

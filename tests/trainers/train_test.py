@@ -190,14 +190,16 @@ def test_a_run_goes_on_in_its_own_precision(tmp_path):
 
 def test_a_run_of_before_there_was_a_precision_is_continued(tmp_path, capsys):
     assignments = ["energy_network.dtype=float32", "encoder.dtype=float32"]
-    train_lib.train(config(*assignments), tmp_path)
+    train_lib.train(config(*assignments, steps=2, every=2), tmp_path)
     path = tmp_path / "config.json"
     stored = json.loads(path.read_text())
     for name in ("energy_network", "encoder"):
         del stored["recipe"][name]["dtype"]
     path.write_text(json.dumps(stored))
     before = snapshot(tmp_path)
-    train_lib.train(config(), tmp_path)  # "auto" takes the run's
+    train_lib.train(
+        config(steps=2, every=2), tmp_path
+    )  # "auto" takes the run's
     assert "nothing was changed" in capsys.readouterr().out
     assert snapshot(tmp_path) == before
 
