@@ -285,13 +285,13 @@ def _check_latents(latents):
 
 
 def _repeated(name, values, n, rank=0):
-    """What is given once, for each row."""
+    """What is given once, for each row; or rows as they are."""
     values = np.asarray(values)
-    if values.ndim not in (rank, rank + 1) or (
-        values.ndim > rank and len(values) != n
-    ):
+    if values.ndim == rank:
+        return np.broadcast_to(values, (n, *values.shape))
+    if values.ndim != rank + 1 or len(values) != n:
         raise ValueError(
             f"Expected `{name}` once or for each of {n} rows; received shape: "
             f"{values.shape}."
         )
-    return np.broadcast_to(values, (n, *values.shape[values.ndim - rank :]))
+    return values

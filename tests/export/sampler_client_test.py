@@ -275,11 +275,10 @@ def test_no_answer_in_time(connect, loopback):
 def test_repetitions_end_in_time_too(connect, loopback):
     client = connect(timeout=0.7, retries=100)
     loopback.seconds, loopback.failures = 0.25, 100
-    start = time.monotonic()
     with pytest.raises((TimeoutError, ConnectionError)):
         client.sample(1)
-    # A second more for a machine that is busy; a hundred would take minutes.
-    assert time.monotonic() - start < 1.7
+    # Each takes a quarter of a second, and time is up in three of these.
+    assert len(loopback.requests) <= 3
 
 
 def test_large_requests_are_sent_again_too(connect, loopback, images):
