@@ -44,7 +44,8 @@ class LoopbackServer(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def __enter__(self):
         self._grpc.start()
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        serve = self._http.serve_forever
+        threading.Thread(target=serve, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_):

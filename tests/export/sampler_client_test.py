@@ -57,17 +57,17 @@ def model_server(path):
         process.wait()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def loopback(signatures):
     with LoopbackServer("tiny", signatures) as server:
         yield server
 
 
 @pytest.fixture(scope="module", params=["loopback", "tensorflow_model_server"])
-def ports(request, path):
+def ports(request, path, signatures):
     if request.param == "loopback":
-        server = request.getfixturevalue("loopback")
-        yield server.grpc_port, server.rest_port
+        with LoopbackServer("tiny", signatures) as server:
+            yield server.grpc_port, server.rest_port
     elif SERVER is None:
         pytest.skip("no tensorflow_model_server on PATH or in TF_MODEL_SERVER")
     else:
@@ -92,9 +92,7 @@ def connect(request, loopback):
         def connected(model="tiny", **options):
             return stack.enter_context(SamplerClient(target, model, **options))
 
-        loopback.requests.clear()
         yield connected
-    loopback.failures, loopback.seconds, loopback.html = 0, 0.0, False
 
 
 def address(protocol, grpc_port, rest_port):
@@ -295,17 +293,15 @@ def test_another_versions_outputs_are_taken_as_they_come(
     client, signatures = connect(), loopback.signatures
     first = client.predict("ood_score", images=images)
     assert set(first) == {"score", "threshold", "is_ood"}
-    try:
-        loopback.signatures = {
-            **signatures,
-            "ood_score": signatures["energy"],
-            "draw": signatures["sample"],
-        }
-        second = client.predict("ood_score", images=images)
-        assert set(second) == {"energy"}
-        assert client.predict("draw", seed=[1])["images"].shape[0] == 1
-    finally:
-        loopback.signatures = signatures
+    loopback.signatures = {
+        **signatures,
+        "ood_score": signatures["energy"],
+        "draw": signatures["sample"],
+    }
+    second = client.predict("ood_score", images=images)
+    assert set(second) == {"energy"}
+    assert client.predict("draw", seed=[1])["images"].shape[0] == 1
+    loopback.signatures = signatures
     third = client.predict("ood_score", images=images)
     assert set(third) == set(first)
 
@@ -313,12 +309,9 @@ def test_another_versions_outputs_are_taken_as_they_come(
 def test_what_answers_is_no_model_server(loopback):
     target = address("rest", None, loopback.rest_port)
     loopback.html = True
-    try:
-        with SamplerClient(target, "tiny") as client:
-            with pytest.raises(RuntimeError, match="200: <html>"):
-                client.sample(1)
-    finally:
-        loopback.html = False
+    with SamplerClient(target, "tiny") as client:
+        with pytest.raises(RuntimeError, match="200: <html>"):
+            client.sample(1)
 
 
 @pytest.mark.parametrize("scheme", ["", "http://"])
