@@ -6,9 +6,12 @@ import pathlib
 
 import numpy as np
 from PIL import Image
+from PIL import ImageDraw
+from PIL import ImageFont
 
 _SEPARATOR = 128  # grey, apart from the black and white of digits
 _COMFORTABLE = 48  # pixels
+_LETTERS = 14  # pixels
 
 
 def make_grid(images, columns):
@@ -80,19 +83,77 @@ def save_grid(images, path, columns=None, scale=None):
     ...     os.listdir(folder)
     ['x.png']
     """
-    path = pathlib.Path(path)
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"Expected a path ending in .png; received: {path}.")
+    path = _check_png(path)
     images = _to_bytes(images)
     if columns is None:
         columns = math.ceil(math.sqrt(len(images)))
+    grid = make_grid(_enlarged(images, scale), columns)
+    _write_png(grid[..., 0] if grid.shape[-1] == 1 else grid, path)
+
+
+def save_rows(rows, path, scale=None):
+    """Writes rows of images, each with a caption beside it, into a PNG file.
+
+    Args:
+        rows: list of tuples of a str and an array `[n, H, W, C]` as for
+            `make_grid`; the same image shape and kind in all, any n >= 1.
+        path: see `save_grid`.
+        scale: see `save_grid`.
+
+    Raises:
+        TypeError: if the images are neither float nor uint8.
+        ValueError: if an argument does not fit.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from clel_tf.images import save_rows
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "x.png")
+    ...     save_rows([("dark", np.zeros([2, 8, 8, 1])),
+    ...                ("light", np.ones([3, 8, 8, 1]))], path)
+    """
+    path = _check_png(path)
+    if not rows:
+        raise ValueError("Expected rows of images; received none.")
+    most = max(len(images) for _, images in rows)
+    strips = [
+        make_grid(_enlarged(_to_bytes(images), scale), most)
+        for _, images in rows
+    ]
+    font = ImageFont.load_default(_LETTERS)
+    lengths = [math.ceil(font.getlength(caption)) for caption, _ in rows]
+    margin = max(lengths) + _LETTERS
+    height, width, _ = strips[0].shape
+    picture = Image.new(
+        "RGB", (margin + width, len(rows) * (height + 1) - 1), "white"
+    )
+    draw = ImageDraw.Draw(picture)
+    for i, ((caption, _), strip, length) in enumerate(
+        zip(rows, strips, lengths)
+    ):
+        top = i * (height + 1)
+        place = margin - _LETTERS // 2 - length, top + (height - _LETTERS) // 2
+        draw.text(place, caption, "black", font)
+        strip = np.broadcast_to(strip, (height, width, 3))
+        picture.paste(Image.fromarray(strip), (margin, top))
+    _write_png(np.asarray(picture), path)
+
+
+def _enlarged(images, scale):
+    # Enlarged first, so that separators stay one pixel wide.
     if scale is None:
         scale = math.ceil(_COMFORTABLE / min(images.shape[1:3]))
     _check_positive("scale", scale)
-    # Enlarged first, so that separators stay one pixel wide.
-    images = images.repeat(scale, axis=1).repeat(scale, axis=2)
-    grid = make_grid(images, columns)
-    _write_png(grid[..., 0] if grid.shape[-1] == 1 else grid, path)
+    return images.repeat(scale, axis=1).repeat(scale, axis=2)
+
+
+def _check_png(path):
+    path = pathlib.Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"Expected a path ending in .png; received: {path}.")
+    return path
 
 
 def _write_png(pixels, path):

@@ -1,12 +1,16 @@
 import functools
 import math
+import re
 
 import numpy as np
 import tensorflow as tf
 
+from clel_tf import random
 from clel_tf.export import checks
 from clel_tf.export import png
 from clel_tf.models.joint_energy_model import unit
+from clel_tf.samplers import Candidates
+from clel_tf.samplers import energies as algebra
 
 _LARGEST = np.finfo("float32").max
 _CHAINS = (
@@ -14,6 +18,8 @@ _CHAINS = (
     "sample_conditional",
     "sample_class",
     "sample_like",
+    "sample_composed",
+    "inpaint",
     "refine",
 )
 
@@ -22,9 +28,12 @@ class SamplerModule:
     """What a served sampler computes: graph functions of batches of rows.
 
         sample(seed)                      -> images
-        sample_conditional(seed, latents) -> images, of E(x, z)
-        sample_class(seed, class_id)      -> images, of a class's latent
-        sample_like(seed, images)         -> images, of these images' latents
+        sample_conditional(seed, latents) -> images, guided by latents
+        sample_class(seed, class_id)      -> images, by a class's latent
+        sample_like(seed, images)         -> images, by these images' latents
+        sample_composed(seed, weights)    -> images, by several classes (AND,
+                                             NOT where a weight is negative)
+        inpaint(seed, images, mask)       -> images, of given pixels
         refine(seed, images, num_steps)   -> images, of chains that start there
         energy(images)                    -> energy
         latents(images)                   -> latents
@@ -51,7 +60,16 @@ class SamplerModule:
         langevin_temperature: float >= 0 or None for the sampler's. Temperature
             `T` of the chains: their noise is `sqrt(2 * step_size * T)`.
         class_latents: None, or float array `(classes, d)`, a latent of each
-            class. Without them there is no `sample_class`.
+            class. Without them there is no `sample_class`, nor
+            `sample_composed`.
+        ratio: float >= 0 or None. Strength of guidance by latents, in multiples
+            of the energy's own pull; None for the usual one (see
+            `CLEL.guidance`).
+        candidates: int, `Candidates` or None for the usual ones. Chains that a
+            row of a signature with guidance by latents begins as.
+        energies: None, or dict from names to energies of
+            `clel_tf.samplers.energies`, of tensors that are the same in all
+            rows: each is served as `sample_NAME(seed)`.
         ood_threshold: float or None for the model's own. Scores above it are
             `is_ood`. Where there is none, `ood_score` gives scores only.
         xla: bool. Whether there are further signatures, `sample_xla` and its
@@ -70,6 +88,9 @@ class SamplerModule:
         langevin_temperature=None,
         class_latents=None,
         ood_threshold=None,
+        ratio=None,
+        candidates=None,
+        energies=None,
         xla=False,
     ):
         if num_steps is None:
@@ -84,9 +105,12 @@ class SamplerModule:
         self.sampler = _sampler(model.sampler, langevin_temperature)
         self.class_latents = self._check_class_latents(class_latents)
         self.ood_threshold = _check_threshold(ood_threshold)
+        self.ratio = ratio
+        self.candidates = _check_candidates(candidates)
+        self.energies = self._check_energies(energies or {})
         self.xla = xla
         # Shared by the signatures, so that a file holds each graph once.
-        self._chains = tf.function(self._run_chains, autograph=False)
+        self._chains_of = functools.lru_cache(None)(self._make_chains)
         self._energy = tf.function(model.energy, autograph=False)
         self._latents = tf.function(self._unit_latents, autograph=False)
 
@@ -101,15 +125,25 @@ class SamplerModule:
             ),
             "sample_class": (self.sample_class, ["seed", "class_id"]),
             "sample_like": (self.sample_like, ["seed", "images"]),
+            "sample_composed": (self.sample_composed, ["seed", "weights"]),
+            **{
+                f"sample_{name}": (
+                    functools.partial(self._sample_energy, energy=energy),
+                    ["seed"],
+                )
+                for name, energy in self.energies.items()
+            },
+            "inpaint": (self.inpaint, ["seed", "images", "mask"]),
             "refine": (self.refine, ["seed", "images", "num_steps"]),
             "energy": (self.energy, ["images"]),
             "latents": (self.latents, ["images"]),
             "ood_score": (self.ood_score, ["images"]),
         }
         if self.class_latents is None:
-            del methods["sample_class"]
+            del methods["sample_class"], methods["sample_composed"]
         if self.xla:
-            for name in [name for name in methods if name in _CHAINS]:
+            chains = {*_CHAINS, *(f"sample_{name}" for name in self.energies)}
+            for name in [name for name in methods if name in chains]:
                 method, inputs = methods[name]
                 compiled = functools.partial(method, xla=True)
                 methods[f"{name}_xla"] = compiled, inputs
@@ -123,7 +157,7 @@ class SamplerModule:
 
     def sample(self, seed, xla=False):
         seed = checks.rows("seed", seed)
-        return {"images": self._chains(seed, self.num_steps, xla=xla)}
+        return self._sample_energy(seed, algebra.Marginal(), xla)
 
     def sample_conditional(self, seed, latents, xla=False):
         seed = checks.rows("seed", seed)
@@ -146,14 +180,38 @@ class SamplerModule:
         seed = checks.as_many_rows("seed", seed, images=images)
         return self._sample_from(seed, self._latents(images), xla)
 
+    def sample_composed(self, seed, weights, xla=False):
+        count = len(self.class_latents)
+        seed = checks.rows("seed", seed)
+        weights = checks.rows("weights", weights, count)
+        seed = checks.as_many_rows("seed", seed, weights=weights)
+        weights = checks.in_range("weights", weights, -_LARGEST, _LARGEST)
+        guidance = self.model.guidance
+        towards = [guidance(z, self.ratio) for z in self.class_latents]
+        composed = algebra.WeightedSum(
+            [*towards, *(~term for term in towards)],
+            tf.nn.relu(tf.concat([weights, -weights], axis=-1)),
+        )
+        return self._sample_energy(seed, algebra.Marginal([composed]), xla)
+
+    def inpaint(self, seed, images, mask, xla=False):
+        seed = checks.rows("seed", seed)
+        images = self._check_images(images)
+        mask = checks.rows("mask", mask, *self.model.image_shape[:2], 1)
+        seed = checks.as_many_rows("seed", seed, images=images, mask=mask)
+        mask = checks.in_range("mask", mask, 0, 1)
+        term = algebra.Inpaint(images, mask)
+        return self._sample_energy(seed, algebra.Marginal([term]), xla)
+
     def refine(self, seed, images, num_steps, xla=False):
         seed = checks.rows("seed", seed)
         images = self._check_images(images)
         steps = checks.rows("num_steps", num_steps)
         seed = checks.as_many_rows("seed", seed, images=images, num_steps=steps)
         steps = checks.in_range("num_steps", steps, 1, self.max_steps)
+        chains = self._chains_of(algebra.Marginal())
         steps = tf.cast(steps, tf.int32)
-        return {"images": self._chains(seed, steps, initial=images, xla=xla)}
+        return {"images": chains(seed, steps, initial=images, xla=xla)}
 
     def energy(self, images):
         return {"energy": self._energy(self._check_images(images))}
@@ -182,6 +240,8 @@ class SamplerModule:
         shape, dtype = {
             "images": (self.model.image_shape, tf.float32),
             "latents": ((self.latent_dimension,), tf.float32),
+            "weights": (np.shape(self.class_latents)[:1], tf.float32),
+            "mask": ((*self.model.image_shape[:2], 1), tf.float32),
             "image_bytes": ((), tf.string),
         }.get(name, ((), tf.int64))
         return tf.TensorSpec([None, *shape], dtype, name)
@@ -205,15 +265,38 @@ class SamplerModule:
         ]
 
     def _sample_from(self, seed, latents, xla):
-        images = self._chains(seed, self.num_steps, latents=latents, xla=xla)
-        return {"images": images}
+        term = self.model.guidance(latents, self.ratio)
+        return self._sample_energy(seed, algebra.Marginal([term]), xla)
 
-    def _run_chains(self, seed, steps, initial=None, latents=None, xla=False):
-        config = {**self.sampler.get_config(), "jit_compile": xla}
-        sampler = type(self.sampler).from_config(config)
-        return self.model.sample_rows(
-            seed, steps, initial=initial, latents=latents, sampler=sampler
+    def _sample_energy(self, seed, energy, xla=False):
+        rows = self.model.term_rows(
+            energy, random.as_key(seed), self.sampler, self.num_steps
         )
+        # Tensors are arguments, so that signatures of one structure share it.
+        chains = self._chains_of(energy.structure)
+        return {"images": chains(seed, self.num_steps, rows=rows, xla=xla)}
+
+    def _make_chains(self, energy):
+        run = functools.partial(self._run_chains, energy=energy)
+        return tf.function(run, autograph=False)
+
+    def _run_chains(
+        self, seed, steps, energy, initial=None, rows=None, xla=False
+    ):
+        config = {**self.sampler.get_config(), "jit_compile": xla}
+        run = functools.partial(
+            self.model.sample_rows,
+            seed,
+            energy=energy,
+            rows=rows,
+            sampler=type(self.sampler).from_config(config),
+        )
+        candidates = self.candidates
+        if energy.leads and candidates.count > 1:
+            first = candidates.steps_of(steps)
+            initial = run(first, candidates=candidates)
+            steps -= first
+        return run(steps, initial=initial)
 
     def _unit_latents(self, images):
         return unit(self.model.ema_encoder(images, training=False))
@@ -221,6 +304,32 @@ class SamplerModule:
     def _check_images(self, images):
         images = checks.rows("images", images, *self.model.image_shape)
         return checks.in_range("images", images, 0, 1)
+
+    def _check_energies(self, energies):
+        setting = self.model.setting(self.sampler, self.num_steps)
+        # What every export's conditional signatures are made of.
+        unit_vector = np.eye(1, self.latent_dimension)[0]
+        self.model.guidance(unit_vector, self.ratio).check(setting)
+        for name, energy in energies.items():
+            if not re.fullmatch("[a-z][a-z0-9_]*", name):
+                raise ValueError(
+                    "Expected names of energies in lower case letters, digits "
+                    f"and `_`; received: {name!r}."
+                )
+            if f"sample_{name}" in _CHAINS:
+                raise ValueError(
+                    f"Expected another name than that of sample_{name}, a "
+                    "signature of every export."
+                )
+            energy.check(setting)
+            energy.rows(random.as_key(np.arange(1)))
+            energy.rows(random.as_key(np.arange(2)))
+        return {
+            name: algebra.Marginal([energy])
+            if isinstance(energy, algebra.Guidance)
+            else energy
+            for name, energy in energies.items()
+        }
 
     def _check_class_latents(self, latents):
         if latents is None:
@@ -254,6 +363,14 @@ def _sampler(sampler, temperature):
     return type(sampler).from_config(
         {**sampler.get_config(), "noise_scale": noise}
     )
+
+
+def _check_candidates(candidates):
+    if candidates is None:
+        return Candidates()
+    if isinstance(candidates, Candidates):
+        return candidates
+    return Candidates(candidates)
 
 
 def _check_steps(name, steps):

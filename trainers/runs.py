@@ -69,13 +69,25 @@ def class_latents(workdir):
     Raises:
         ValueError: if the file is not what a run leaves.
     """
+    found = class_directions(workdir)
+    return None if found is None else found[0]
+
+
+def class_directions(workdir):
+    """The classes' latents, and the labels; see `class_latents`.
+
+    Returns:
+        Tuple of float32 `(classes, d)` and integer `(classes,)`, or None.
+    """
     path = pathlib.Path(workdir) / "class_directions.npz"
     if not path.is_file():
         return None
     try:
-        with np.load(path) as directions:
-            return directions["directions"]
+        with np.load(path) as stored:
+            directions = stored["directions"]
+            labels = stored.get("labels", np.arange(len(directions)))
     except (zipfile.BadZipFile, KeyError) as error:
         raise ValueError(
             f"Expected clel-train's class directions in {path}: {error}"
         ) from error
+    return directions, labels

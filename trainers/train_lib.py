@@ -10,11 +10,13 @@ import clel_tf
 from clel_tf import callbacks
 from clel_tf import files
 from clel_tf.images import save_grid
+from clel_tf.samplers import energies
 from clel_tf.trainers import recipes
 from clel_tf.trainers.run_directory import RunDirectory
 from clel_tf.trainers.summary import summarize
 
-_DIRECTION_IMAGES = 50_000  # over all classes: enough for means
+_DIRECTION_IMAGES = 20_000  # over all classes: enough for means
+_DIRECTION_VIEWS = 8  # augmented ones, as training's latents are of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,14 +188,15 @@ def _save_class_directions(model, data, path):
     """Unit mean latent of each class, for conditional sampling."""
     labels = np.unique(data.y_train)
     most = max(_DIRECTION_IMAGES // len(labels), 1)
-    means = []
+    chosen = []
     for label in labels:
         rows = np.flatnonzero(data.y_train == label)
         count = min(most, len(rows))
-        rows = rows[np.arange(count) * len(rows) // count]
-        means.append(model.latents(data.x_train[rows]).mean(axis=0))
-    means = np.stack(means)
-    directions = means / np.linalg.norm(means, axis=-1, keepdims=True)
+        chosen.append(rows[np.arange(count) * len(rows) // count])
+    rows = np.sort(np.concatenate(chosen))
+    directions, labels = energies.class_means(
+        model, data.x_train[rows], data.y_train[rows], views=_DIRECTION_VIEWS
+    )
     with files.new_file(path) as aside:
         np.savez(aside, directions=directions, labels=labels)
 

@@ -18,6 +18,7 @@ from clel_tf.models.joint_energy_model import half_square
 from clel_tf.models.joint_energy_model import unit
 from clel_tf.models.moving_average import moving_copy
 from clel_tf.models.moving_average import update_moving_copy
+from clel_tf.samplers import energies
 from clel_tf.samplers.compilation import halves_pay
 from clel_tf.samplers.replay_buffer import ReplayBuffer
 from clel_tf.samplers.sgld import SGLD
@@ -100,6 +101,9 @@ class CLEL(JointEnergyModel):
             images are `(k + U) / levels` with uniform `U`.
         ood_threshold: float or None. The `score` above which an image counts as
             out of distribution; kept for exported samplers.
+        energy_scale: float. The usual marginal energy of data, of which the
+            strength of guidance is a multiple; 0 where it is not known yet.
+            Training keeps its moving average.
         recipe: dict or None. What `compile` and `clel-train` take when not told
             otherwise: "steps", "batch_size", "energy_optimizer",
             "encoder_optimizer" (see `clel_tf.presets`).
@@ -138,6 +142,7 @@ class CLEL(JointEnergyModel):
         ema_start=0,
         levels=256,
         ood_threshold=None,
+        energy_scale=0.0,
         recipe=None,
         seed=0,
         **kwargs,
@@ -176,6 +181,12 @@ class CLEL(JointEnergyModel):
         self.step = self._counter("step")
         self.reseeds = self._counter("reseeds")
         self.skipped_steps = self._counter("skipped_steps")
+        self.energy_scale = self.add_weight(
+            name="energy_scale",
+            shape=(),
+            initializer=keras.initializers.Constant(energy_scale),
+            trainable=False,
+        )
         self.encoder_optimizer = None
         self._trackers = [keras.metrics.Mean(name) for name in METRICS]
         self.built = True
@@ -253,6 +264,7 @@ class CLEL(JointEnergyModel):
         self._synchronize_statistics()
         self.replay_buffer.write(chains, where=healthy)
         refresh_spectral(self.energy_network)
+        self._update_energy_scale(terms["energy_positive"], healthy)
         self.update_moving_averages()
         self.step.assign_add(1)
         self.skipped_steps.assign_add(tf.cast(~healthy, tf.int64))
@@ -318,21 +330,28 @@ class CLEL(JointEnergyModel):
         """The chains' images, some of them replaced by a random view."""
         if not self.chain_augmentation_probability:
             return chains.images
-        drawn = random.uniform(random.fold_in(keys.selection, rows))
         # A chain just born is noise, of which no view is taken.
-        chosen = drawn < self.chain_augmentation_probability
-        chosen &= chains.ages > 0
-        return tf.where(
-            chosen[:, tf.newaxis, tf.newaxis, tf.newaxis],
-            self.chain_augmentation(chains.images, seed=keys.transition),
+        return self.transition(
             chains.images,
+            random.fold_in(keys.selection, rows),
+            keys.transition,
+            where=chains.ages > 0,
         )
 
     def _move(self, images, keys):
         """Runs the live network's chains; gives images and `LangevinInfo`."""
         network = inference_function(self.energy_network)
         halved = halves_pay(self.sampler.jit_compile)
-        return self._run_chains(network, self.sampler, halved, images, keys)
+        marginal = energies.Marginal()
+        return self._run_chains(
+            network,
+            self.sampler,
+            halved,
+            marginal,
+            images,
+            keys,
+            marginal.rows(keys),
+        )
 
     def losses_of(self, positives, negatives, keys):
         """The terms of both losses and what they are made of, as scalars."""
@@ -387,8 +406,19 @@ class CLEL(JointEnergyModel):
         embeddings = self.encoder(tf.concat(views, axis=0), training=True)
         return unit(embeddings)
 
+    def _update_energy_scale(self, energy, healthy):
+        context = tf.distribute.get_replica_context()
+        energy = context.all_reduce("MEAN", energy)
+        scale = self.energy_scale.value
+        decay = tf.where(scale > 0.0, self._decay(), 0.0)
+        averaged = energy + decay * (scale - energy)
+        self.energy_scale.assign(tf.where(healthy, averaged, scale))
+
+    def _decay(self):
+        return tf.where(self.step.value < self.ema_start, 0.0, self.ema_decay)
+
     def update_moving_averages(self):
-        decay = tf.where(self.step.value < self.ema_start, 0.0, self.ema_decay)
+        decay = self._decay()
         update_moving_copy(self.energy_network, self.ema_energy_network, decay)
         update_moving_copy(self.encoder, self.ema_encoder, decay)
 
@@ -492,6 +522,12 @@ class CLEL(JointEnergyModel):
 
     # === Saving ===
 
+    def load_own_variables(self, store):
+        own = {name: store[name] for name in store.keys()}
+        if len(own) == 3:  # a file of before there was the energy's scale
+            own["3"] = self.energy_scale.value
+        super().load_own_variables(own)
+
     def get_config(self):
         parts = {name: getattr(self, name) for name in _PARTS}
         if self.chain_augmentation is self.augmentation:
@@ -502,6 +538,7 @@ class CLEL(JointEnergyModel):
                 for k, v in parts.items()
             },
             **{name: getattr(self, name) for name in _SCALARS},
+            "energy_scale": self.known_energy_scale(),
             # Keras's tracked dict would deep copy the whole model with it.
             "recipe": json.loads(json.dumps(self.recipe)),
             "name": self.name,

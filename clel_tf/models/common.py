@@ -4,6 +4,7 @@ import itertools
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from clel_tf.layers.leaky_relu import LeakyReLU
 from clel_tf.layers.spectral_conv2d import SpectralConv2D
@@ -130,3 +131,8 @@ def check_images(images, image_shape, levels, count=None):
             f"[{images.min()}, {images.max()}]."
         )
     return images.astype("float32")
+
+
+def graph(function):
+    """A function's graph, which is traced once for all numbers of rows."""
+    return tf.function(function, autograph=False, reduce_retracing=True)

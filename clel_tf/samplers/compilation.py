@@ -81,9 +81,10 @@ def in_halves(function, *rows):
     much of the time. Two independent halves in one graph fill the waits.
 
     Args:
-        function: takes the tensors and gives a structure of tensors of as many
-            rows, each computed from that row alone.
-        *rows: tensors of the same first dimension `n`, or Nones.
+        function: takes the arguments and gives a structure of tensors of as
+            many rows, each computed from that row alone.
+        *rows: tensors of the same first dimension `n`, the first argument's,
+            Nones, or structures of both.
 
     Returns:
         What `function(*rows)` gives, but for rounding.
@@ -92,13 +93,25 @@ def in_halves(function, *rows):
     # Of an odd number both have the middle row, so that neither can be empty.
     half = (count + 1) // 2
     first, second = (
-        function(*(None if x is None else x[part] for x in rows))
+        function(*rows_of(rows, part))
         for part in (slice(None, half), slice(count - half, None))
     )
     return tf.nest.map_structure(
         lambda a, b: tf.concat([a, b[2 * half - count :]], axis=0),
         first,
         second,
+    )
+
+
+def rows_of(structure, rows):
+    """The same structure of some rows of its tensors; Nones stay.
+
+    Args:
+        structure: structure of arrays or tensors `(n, ...)` and Nones.
+        rows: slice, or for NumPy arrays an int array.
+    """
+    return tf.nest.map_structure(
+        lambda x: None if x is None else x[rows], structure
     )
 
 

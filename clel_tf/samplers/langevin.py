@@ -4,17 +4,18 @@
 
 Away from the bounds and for small steps the chain samples `exp(-E(x) / T)` at
 the temperature `T = noise_scale**2 / (2 * step_size)`. It is uncorrected (no
-Metropolis step), and the practice of energy-based models, followed here, sets
-`noise_scale` well below `sqrt(2 * step_size)`, so `T` is far below 1. Energies
-are -log densities at that temperature: low energy is high probability.
+Metropolis step; `clel_tf.samplers.metropolis` has one), and the practice of
+energy-based models, followed here, sets `noise_scale` well below
+`sqrt(2 * step_size)`, so `T` is far below 1. Energies are -log densities at
+that temperature: low energy is high probability.
 """
 
-import math
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from clel_tf import random
+from clel_tf.samplers import chain
 
 
 class LangevinState(NamedTuple):
@@ -49,7 +50,14 @@ def init(samples):
 
 
 def langevin_step(
-    state, energy_fn, keys, *, step_size, noise_scale, gradient_clip=None
+    state,
+    energy_fn,
+    keys,
+    *,
+    step_size,
+    noise_scale,
+    gradient_clip=None,
+    project=None,
 ):
     """Moves every chain by one step of Langevin dynamics.
 
@@ -60,30 +68,34 @@ def langevin_step(
         keys: uint64 tensor of shape `(n,)`, one key of `clel_tf.random` a
             chain; step `t` draws from `fold_in(key, t)`.
         step_size: float or scalar tensor > 0, in squared pixel units per unit
-            of energy.
-        noise_scale: float, scalar or `(n, 1, ...)` tensor >= 0. Standard
-            deviation of the noise of one step, in pixel units.
+            of energy, or a schedule: a function of the chain's step, an int32
+            scalar tensor, giving such a scalar.
+        noise_scale: float, scalar or `(n, 1, ...)` tensor >= 0, or a schedule.
+            Standard deviation of the noise of one step, in pixel units.
         gradient_clip: float or None. Bound on each element of the gradient.
+        project: None, or a function of float32 `(n, ...)` giving samples of
+            that shape, applied last: a constraint that holds exactly, such as
+            known pixels.
 
     Returns:
         Tuple of the next `LangevinState` and a `LangevinInfo`.
     """
-    energy, gradient = _energy_and_gradient(energy_fn, state.samples)
+    energy, gradient = chain.energy_and_gradient(energy_fn, state.samples)
     drift = gradient
     if gradient_clip is not None:
         drift = tf.clip_by_value(gradient, -gradient_clip, gradient_clip)
     noise = random.normal(
         random.fold_in(keys, state.step), tuple(state.samples.shape[1:])
     )
+    step_size = _at(step_size, state.step)
+    noise_scale = _at(noise_scale, state.step)
     samples = state.samples - step_size * drift + noise_scale * noise
     samples = tf.clip_by_value(samples, 0.0, 1.0)
+    samples = chain.projected(samples, project)
     info = LangevinInfo(
         energy=energy,
-        gradient_norm=tf.sqrt(_sum(tf.square(gradient))),
-        displacement=tf.sqrt(
-            _sum(tf.square(samples - state.samples))
-            / math.prod(samples.shape[1:])
-        ),
+        gradient_norm=chain.row_norm(gradient),
+        displacement=chain.root_mean_square(samples - state.samples),
     )
     return LangevinState(samples, state.step + 1), info
 
@@ -120,47 +132,13 @@ def run_chain(state, energy_fn, keys, num_steps, **kwargs):
     >>> state.samples.shape
     TensorShape([4, 8, 8, 1])
     """
-    samples = tf.stop_gradient(state.samples)
-    state = LangevinState(samples, state.step)
-    last = state.step + num_steps
-    longest = tf.reduce_max(last)
-    zeros = tf.zeros(tf.shape(samples)[:1])
-    info = LangevinInfo(zeros, zeros, zeros)
-
-    def body(state, info):
-        moved, seen = langevin_step(state, energy_fn, keys, **kwargs)
-        if last.shape.rank == 0:
-            return moved, seen
-        moving = state.step < last
-        return _where(moving, moved, state), _where(moving, seen, info)
-
-    state, info = tf.while_loop(
-        lambda state, _: state.step < longest, body, (state, info)
+    return chain.run(
+        state,
+        lambda state: langevin_step(state, energy_fn, keys, **kwargs),
+        num_steps,
+        chain.no_info(LangevinInfo, state.samples),
     )
-    return LangevinState(tf.stop_gradient(state.samples), state.step), info
 
 
-def _energy_and_gradient(energy_fn, samples):
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(samples)
-        energy = energy_fn(samples)
-    gradient = tape.gradient(energy, samples)
-    if gradient is None:
-        raise ValueError("Expected an energy that depends on the samples.")
-    return energy, gradient
-
-
-def _where(rows, chosen, other):
-    """Of two structures, each row from one; scalars are the first's."""
-
-    def choose(a, b):
-        if a.shape.rank == 0:
-            return a
-        shape = [-1] + [1] * (a.shape.rank - 1)
-        return tf.where(tf.reshape(rows, shape), a, b)
-
-    return tf.nest.map_structure(choose, chosen, other)
-
-
-def _sum(values):
-    return tf.reduce_sum(values, axis=range(1, values.shape.rank))
+def _at(value, step):
+    return tf.cast(value(step), tf.float32) if callable(value) else value

@@ -1,12 +1,15 @@
 import keras
-import tensorflow as tf
 
+from clel_tf.samplers import chain
 from clel_tf.samplers import langevin
-from clel_tf.samplers.compilation import resolve_jit_compile
+from clel_tf.samplers.sampler import Sampler
+from clel_tf.samplers.sampler import check
+from clel_tf.samplers.sampler import config_of
+from clel_tf.samplers.sampler import first_value
 
 
 @keras.saving.register_keras_serializable(package="clel_tf")
-class SGLD:
+class SGLD(Sampler):
     """Configuration of Langevin chains, and their compiled run.
 
     Holds numbers only: no variables, no weights, no random state. The chain
@@ -14,9 +17,10 @@ class SGLD:
 
     Args:
         step_size: float > 0. Step size, in squared pixel units per unit of
-            energy.
-        noise_scale: float >= 0. Standard deviation of each step's noise, in
-            pixel units.
+            energy. Or a `keras.optimizers.schedules.LearningRateSchedule` of
+            the chain's step, which is 0 at the start of every run.
+        noise_scale: float >= 0, or such a schedule. Standard deviation of each
+            step's noise, in pixel units.
         num_steps: int >= 1. Steps between two updates of a model in training.
         sample_steps: int >= 1. Steps from uniform noise to a fresh sample.
         gradient_clip: float > 0 or None. Bound on each element of the gradient.
@@ -36,6 +40,8 @@ class SGLD:
         the defaults are CLEL's.
     """
 
+    info = langevin.LangevinInfo
+
     def __init__(
         self,
         step_size=100.0,
@@ -45,81 +51,48 @@ class SGLD:
         gradient_clip=None,
         jit_compile="auto",
     ):
-        _check("step_size", step_size, step_size > 0, "positive")
-        _check("noise_scale", noise_scale, noise_scale >= 0, "at least 0")
-        for name, steps in (
-            ("num_steps", num_steps),
-            ("sample_steps", sample_steps),
-        ):
-            valid = isinstance(steps, int) and steps >= 1
-            _check(name, steps, valid, "an int of at least 1")
+        first_step, first_noise = (
+            first_value(x) for x in (step_size, noise_scale)
+        )
+        check("step_size", step_size, first_step > 0, "positive")
+        check("noise_scale", noise_scale, first_noise >= 0, "at least 0")
+        super().__init__(num_steps, sample_steps, jit_compile)
         if gradient_clip is not None:
-            _check(
-                "gradient_clip", gradient_clip, gradient_clip > 0, "positive"
-            )
-        resolve_jit_compile(jit_compile)
+            check("gradient_clip", gradient_clip, gradient_clip > 0, "positive")
         self.step_size = step_size
         self.noise_scale = noise_scale
-        self.num_steps = num_steps
-        self.sample_steps = sample_steps
         self.gradient_clip = gradient_clip
-        self.jit_compile = jit_compile
 
     @property
     def langevin_temperature(self):
-        """`T = noise_scale**2 / (2 step_size)`; -log p(x) = E(x) / T + c."""
-        return self.noise_scale**2 / (2.0 * self.step_size)
+        """`T = noise_scale**2 / (2 step_size)`; -log p(x) = E(x) / T + c.
 
-    def run(self, energy_fn, initial, keys, num_steps=None):
-        """Runs chains from `initial`.
-
-        Args:
-            energy_fn: function of float32 images `(n, ...)` giving `(n,)`.
-            initial: float32 tensor of shape `(n, ...)`, in [0, 1].
-            keys: uint64 tensor of shape `(n,)`, a key a row.
-            num_steps: int, int32 tensor, a scalar or of shape `(n,)` for a
-                number a row, or None for `self.num_steps`.
-
-        Returns:
-            Tuple of float32 samples `(n, ...)` and the last step's
-            `LangevinInfo`.
+        Of schedules it is the temperature of step 0.
         """
-        steps = self.num_steps if num_steps is None else num_steps
+        noise_scale = first_value(self.noise_scale)
+        return noise_scale**2 / (2.0 * first_value(self.step_size))
 
-        def chain(initial, keys, steps):
-            state, info = langevin.run_chain(
-                langevin.init(initial),
-                energy_fn,
-                keys,
-                steps,
-                step_size=self.step_size,
-                noise_scale=self.noise_scale,
-                gradient_clip=self.gradient_clip,
-            )
-            return state.samples, info
+    def init(self, energy_fn, initial, project=None):
+        """Returns the `LangevinState` at `project(initial)`."""
+        state = langevin.init(initial)
+        return state._replace(samples=chain.projected(state.samples, project))
 
-        # Without XLA the chain is part of whatever graph calls it.
-        if resolve_jit_compile(self.jit_compile):
-            chain = tf.function(chain, jit_compile=True, autograph=False)
-        return chain(initial, keys, tf.convert_to_tensor(steps, tf.int32))
+    def step(self, state, energy_fn, keys, project=None):
+        """Moves every chain by one step; see `langevin.langevin_step`."""
+        return langevin.langevin_step(
+            state,
+            energy_fn,
+            keys,
+            step_size=self.step_size,
+            noise_scale=self.noise_scale,
+            gradient_clip=self.gradient_clip,
+            project=project,
+        )
 
     def get_config(self):
         return {
-            "step_size": self.step_size,
-            "noise_scale": self.noise_scale,
-            "num_steps": self.num_steps,
-            "sample_steps": self.sample_steps,
+            "step_size": config_of(self.step_size),
+            "noise_scale": config_of(self.noise_scale),
+            **super().get_config(),
             "gradient_clip": self.gradient_clip,
-            "jit_compile": self.jit_compile,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-
-def _check(name, value, valid, expected):
-    if not valid:
-        raise ValueError(
-            f"Expected `{name}` to be {expected}; received: {value!r}."
-        )

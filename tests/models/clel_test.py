@@ -8,6 +8,7 @@ from clel_tf import random
 from clel_tf.models import CLEL
 from clel_tf.models import inference_function
 from clel_tf.samplers import SGLD
+from clel_tf.samplers import energies
 
 
 def tiny_config(**changes):
@@ -368,15 +369,15 @@ def test_sample_is_a_function_of_the_row_and_the_seed():
 def test_sampling_traces_once_for_all_sizes_steps_and_seeds(monkeypatch):
     model = tiny_model()
     traces = []
-    energy = model.energy
+    marginal = energies.Marginal.value
 
-    def counting(*args, **kwargs):
+    def counting(*args):
         traces.append(1)
-        return energy(*args, **kwargs)
+        return marginal(*args)
 
     model.sample(4)
     model.sample(6)  # from here on, of any number
-    monkeypatch.setattr(model, "energy", counting)
+    monkeypatch.setattr(energies.Marginal, "value", counting)
     for n, steps, seed in ((5, 2, 1), (9, 3, 2), (300, 1, 3)):
         model.sample(n, num_steps=steps, seed=seed)
     assert not traces
@@ -398,12 +399,14 @@ def test_halves_keep_their_rows_conditions(n):
     model = tiny_model(model={"beta": 10.0})
     model.sampler = SGLD(step_size=0.5, noise_scale=0.01)
     given = conditions(n)
-    latents = given["latents"] / np.linalg.norm(
-        given["latents"], axis=1, keepdims=True
-    )
+    latents = given["latents"]
     rows = tf.constant(random.row_seeds(7, n)), tf.constant(4)
-    rows += tf.constant(given["initial"]), tf.constant(latents, tf.float32)
-    whole, halved = (model.sample_rows(*rows, halved=h) for h in (False, True))
+    energy = energies.Marginal() + energies.Conditional(latents, beta=10.0)
+    rows += tf.constant(given["initial"]), energy
+    terms = energy.rows(random.as_key(rows[0]))
+    whole, halved = (
+        model.sample_rows(*rows, rows=terms, halved=h) for h in (False, True)
+    )
     assert np.abs(whole - given["initial"]).max() > 0.01
     np.testing.assert_allclose(halved, whole, atol=1e-5)
 
@@ -431,11 +434,12 @@ def test_an_energy_of_ones_own_sees_all_rows_in_their_order(jit_compile):
     )
     targets = np.linspace(0.1, 0.9, 5, dtype="float32")
 
-    def towards_targets(x):
+    def towards(x, targets):
         difference = x - targets[:, None, None, None]
         return tf.reduce_sum(difference**2, axis=(1, 2, 3))
 
-    images = model.sample(5, energy=towards_targets, num_steps=2)
+    energy = energies.WithoutPrior([energies.Function(towards, targets)])
+    images = model.sample(5, energy=energy, num_steps=2, batch_size=2)
     np.testing.assert_allclose(images.mean(axis=(1, 2, 3)), targets, atol=1e-5)
 
 
@@ -570,7 +574,8 @@ def test_bad_arguments_are_refused(changes, words):
         ({"n": 2, "batch_size": -3}, "batch_size"),
         ({"n": 2, "batch_size": 1.5}, "batch_size"),
         ({"n": 2, "latents": np.zeros((2, 8))}, "zero"),
-        ({"n": 2, "latents": np.ones((3, 8))}, r"\(2, 8\)"),
+        ({"n": 2, "latents": np.ones((3, 8))}, "2 rows; received: 3"),
+        ({"n": 2, "latents": np.ones(9)}, "dimension 8; received: 9"),
         ({"n": 2, "initial": np.zeros((2, 4, 4, 1))}, r"\(2, 8, 8, 1\)"),
         ({"n": 1, "initial": np.full((1, 8, 8, 1), 2.0)}, r"\[0, 1\]"),
         ({"n": 1, "latents": np.ones(8), "energy": len}, "both"),

@@ -246,3 +246,65 @@ def test_a_networks_weights_and_cache_are_unchanged():
     assert np.abs(state.samples - start(2)).max() > 0.01
     for old, new in zip(before, layer.variables, strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_numbers_may_be_functions_of_the_step():
+    samples, keys = start(3), keys_of(3)
+    scheduled, scheduled_info = run(
+        samples,
+        keys,
+        4,
+        step_size=lambda t: tf.where(t < 2, 0.01, 0.03),
+        noise_scale=lambda t: 0.02 / tf.cast(t + 1, tf.float64),
+    )
+    state = langevin.init(samples)
+    for t, step_size in enumerate([0.01, 0.01, 0.03, 0.03]):
+        options = {"step_size": step_size, "noise_scale": 0.02 / (t + 1)}
+        state, info = langevin.langevin_step(
+            state, quadratic(20.0), keys, **options
+        )
+    np.testing.assert_allclose(scheduled.samples, state.samples, atol=1e-6)
+    np.testing.assert_allclose(
+        scheduled_info.displacement, info.displacement, rtol=1e-4
+    )
+
+
+def test_known_pixels_are_put_back_after_every_step():
+    samples, keys = start(3), keys_of(3)
+    mask = tf.constant(np.arange(16).reshape(4, 4, 1) < 5)
+
+    def energy(x):  # every pixel pulls at all others
+        return 2.0 * tf.reduce_sum(x, axis=(1, 2, 3)) ** 2
+
+    state, info = langevin.run_chain(
+        langevin.init(samples),
+        energy,
+        keys,
+        6,
+        project=lambda x: tf.where(mask, samples, x),
+        **STEPS,
+    )
+    known = np.broadcast_to(mask, samples.shape)
+    np.testing.assert_array_equal(state.samples[known], samples[known])
+    assert np.all(state.samples[~known] != samples[~known])
+    # The last step saw them in their places, and that they did not move.
+    before, _ = langevin.run_chain(
+        langevin.init(samples),
+        energy,
+        keys,
+        5,
+        project=lambda x: tf.where(mask, samples, x),
+        **STEPS,
+    )
+    change = (state.samples - before.samples).numpy().reshape(3, 16)
+    np.testing.assert_allclose(info.energy, energy(before.samples), rtol=1e-6)
+    np.testing.assert_allclose(
+        info.displacement, np.sqrt((change**2).mean(axis=1)), rtol=1e-5
+    )
+
+
+def test_the_projection_follows_the_clip():
+    samples = tf.fill((1, 2, 2, 1), 0.7)
+    options = {"step_size": 1e-6, "noise_scale": 0.0}
+    state, _ = run(samples, keys_of(1), 1, project=lambda x: 2 * x, **options)
+    np.testing.assert_allclose(state.samples, 2 * samples, atol=1e-4)

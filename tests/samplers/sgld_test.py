@@ -1,7 +1,10 @@
+import json
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.optimizers import schedules
 
 from clel_tf import random
 from clel_tf.samplers import SGLD
@@ -116,3 +119,101 @@ def test_refuses_bad_arguments(arguments):
     (name,) = arguments
     with pytest.raises(ValueError, match=f"Expected `{name}` .*received"):
         SGLD(**arguments)
+
+
+def piecewise(*values):
+    return schedules.PiecewiseConstantDecay([2], list(values))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_schedule_is_chains_of_its_numbers(jit_compile):
+    initial, keys = chains()
+    samples, info = sampler(
+        step_size=piecewise(0.01, 0.03),
+        noise_scale=piecewise(0.02, 0.005),
+        jit_compile=jit_compile,
+    ).run(energy, initial, keys, 5)
+    state = langevin.init(initial)
+    for steps, step_size, noise in ((3, 0.01, 0.02), (2, 0.03, 0.005)):
+        options = {"step_size": step_size, "noise_scale": noise}
+        state, expected = langevin.run_chain(
+            state, energy, keys, steps, **options
+        )
+    np.testing.assert_allclose(samples, state.samples, atol=1e-6)
+    for a, b in zip(info, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_schedules_are_part_of_the_configuration():
+    step_size = schedules.ExponentialDecay(0.5, 10, 0.1)
+    original = SGLD(step_size, noise_scale=piecewise(0.02, 0.01))
+    config = keras.saving.serialize_keras_object(original)
+    copied = keras.saving.deserialize_keras_object(
+        json.loads(json.dumps(config))
+    )
+    assert copied == original and hash(copied) == hash(original)
+    assert isinstance(copied.step_size, schedules.ExponentialDecay)
+    assert float(copied.step_size(10)) == pytest.approx(0.05)
+    # The temperature is that of the first step.
+    assert copied.langevin_temperature == pytest.approx(0.02**2 / (2 * 0.5))
+
+
+def test_largest_step_size():
+    assert sampler(step_size=3).largest_step_size(60) == 3.0
+    rising = sampler(step_size=piecewise(0.25, 4.0))
+    assert [rising.largest_step_size(n) for n in (3, 4)] == [0.25, 4.0]
+    warm = schedules.CosineDecay(0.5, 20, warmup_target=1.0, warmup_steps=10)
+    assert sampler(step_size=warm).largest_step_size(30) == 1.0
+    assert sampler(step_size=warm).largest_step_size(6) == 0.75
+    inside = tf.function(lambda: tf.constant(rising.largest_step_size(4)))
+    assert inside() == 4.0
+
+
+def test_equal_samplers_share_graphs():
+    run = tf.function(
+        lambda sampler, *rows: sampler.run(energy, *rows)[0], autograph=False
+    )
+    samplers = [sampler(step_size=s) for s in (0.01, 0.01, 0.02)]
+    samplers += [sampler(step_size=piecewise(s, 0.1)) for s in (1.0, 1.0, 2.0)]
+    for each in samplers:
+        run(each, *chains())
+    assert run.experimental_get_tracing_count() == 4
+    assert samplers[0] == samplers[1] != samplers[2]
+    assert len(set(samplers)) == 4
+
+
+def test_a_sampler_is_not_equal_to_another_kind():
+    class Other(SGLD):
+        pass
+
+    assert SGLD() != Other()
+    assert SGLD() != SGLD().get_config()
+
+
+def test_runs_begin_with_the_projection():
+    initial, keys = chains()
+    samples, _ = sampler().run(energy, initial, keys, 0, lambda x: 1 - x)
+    np.testing.assert_array_equal(samples, 1 - initial)
+
+
+def test_steps_one_by_one_are_the_run():
+    initial, keys = chains()
+
+    def project(x):
+        return tf.concat([tf.fill((3, 1, 4, 1), 0.5), x[:, 1:]], axis=1)
+
+    state = sampler().init(energy, initial, project)
+    for _ in range(4):
+        state, info = sampler().step(state, energy, keys, project)
+    samples, expected = sampler().run(energy, initial, keys, project=project)
+    np.testing.assert_array_equal(samples, state.samples)
+    np.testing.assert_array_equal(samples[:, 0], tf.fill((3, 4, 1), 0.5))
+    for a, b in zip(info, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_refuses_schedules_that_begin_with_bad_numbers():
+    with pytest.raises(ValueError, match="Expected `step_size` .*positive"):
+        SGLD(step_size=piecewise(0.0, 1.0))
+    with pytest.raises(ValueError, match="Expected `noise_scale` .*at least"):
+        SGLD(noise_scale=piecewise(-1.0, 1.0))

@@ -281,7 +281,7 @@ def test_another_size_than_the_recipes_is_refused():
 class Brightness:
     # A model whose latents are the mean bytes of the channels.
 
-    def latents(self, images):
+    def latents(self, images, views, seed):
         return images.mean(axis=(1, 2))
 
 

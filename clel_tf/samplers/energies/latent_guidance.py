@@ -1,0 +1,78 @@
+import numpy as np
+import tensorflow as tf
+
+from clel_tf.samplers.energies.guidance import Guidance
+from clel_tf.samplers.energies.term import check_at_least
+
+# In multiples of the energy's own pull: on digits, more costs variety and less
+# classes (docs/steering.md).
+DEFAULT_RATIO = 0.2
+# Of guidance while chains are candidates; 10 to 30 do as well on digits.
+_LEAD = 16.0
+
+
+class LatentGuidance(Guidance):
+    """Base of the terms in the cosine of an image's latent and a given one.
+
+    Their weight is `beta`, absolute, or `ratio`, by which the guidance's
+    gradient weighs against the energy's own: `ratio = beta / (2 E)`, with the
+    usual marginal energy of data for `E` (`CLEL.energy_scale`).
+
+    Args:
+        latents: float array `(d,)`, or `(n, d)` for one a row; they are divided
+            by their lengths.
+        ratio: float >= 0, or `(n,)`.
+        beta: float >= 0, or `(n,)`.
+        **scalars: further tensors.
+    """
+
+    ranks = {"latents": 1, "ratio": 0, "beta": 0}
+    leads = True
+
+    def __init__(self, latents=None, ratio=None, beta=None, **scalars):
+        if ratio is None:
+            ratio = DEFAULT_RATIO if beta is None else 0.0
+        beta = 0.0 if beta is None else beta
+        super().__init__(
+            latents=_unit(latents), ratio=ratio, beta=beta, **scalars
+        )
+        check_at_least("ratio", self.ratio, 0)
+        check_at_least("beta", self.beta, 0)
+
+    def check(self, setting):
+        super().check(setting)
+        dimension = self.latents.shape[-1]
+        if dimension != setting.latent_dim:
+            raise ValueError(
+                f"Expected latents of dimension {setting.latent_dim}; "
+                f"received: {dimension}."
+            )
+        relative = not tf.is_tensor(self.ratio) and np.any(self.ratio > 0)
+        if relative and not setting.energy_scale > 0:
+            raise ValueError(
+                "Expected `beta`, as the model does not know its energy's "
+                "scale, of which `ratio` is a multiple: it learns it in "
+                "training, or by `measure_energy_scale`."
+            )
+
+    def rows(self, keys, setting=None):
+        own, terms = super().rows(keys, setting)
+        scale = setting.energy_scale if setting else 0.0
+        weight = own.pop("beta") + 2.0 * scale * own.pop("ratio")
+        return {**own, "weight": weight}, terms
+
+    def cosine(self, seen, rows):
+        return tf.reduce_sum(seen.latents * rows[0]["latents"], axis=-1)
+
+    def weight(self, seen, rows):
+        return rows[0]["weight"] * (_LEAD if seen.leading else 1.0)
+
+
+def _unit(latents):
+    if latents is None or tf.is_tensor(latents):
+        return latents
+    latents = np.asarray(latents, "float32")
+    norms = np.linalg.norm(latents, axis=-1, keepdims=True)
+    if not np.all(norms > 0):
+        raise ValueError("Expected `latents` without zero vectors.")
+    return latents / norms

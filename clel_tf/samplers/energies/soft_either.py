@@ -1,0 +1,61 @@
+import keras
+import numpy as np
+import tensorflow as tf
+
+from clel_tf.samplers.energies.guidance import Guidance
+from clel_tf.samplers.energies.weighted_sum import as_guidance
+from clel_tf.samplers.energies.weighted_sum import check_weights
+from clel_tf.samplers.energies.weighted_sum import with_weights
+
+
+@keras.saving.register_keras_serializable(package="clel_tf")
+class SoftEither(Guidance):
+    """OR within each row: the logarithm of a sum of densities.
+
+        -T log sum_i w_i exp(-term_i(x) / T)
+
+    at the chain's temperature `T`. A chain follows whichever term is lower, so
+    the shares are the weights' times how much mass each term leaves, not the
+    weights alone: for these see `Either`.
+
+    Args:
+        terms: sequence of `Guidance` terms, none an exact constraint.
+        weights: float array `(terms,)`, or `(n, terms)`; above 0. Defaults to
+            ones.
+
+    Example:
+
+    >>> from clel_tf.samplers import energies
+    >>> soft = energies.SoftEither(energies.Conditional(z) for z in np.eye(2))
+    """
+
+    ranks = {"weights": 1}
+
+    def __init__(self, terms, weights=None):
+        terms = as_guidance(terms)
+        if weights is None:
+            weights = np.ones(len(terms))
+        super().__init__(terms, weights=weights)
+        check_weights(self.weights, terms)
+        if self.is_constrained:
+            raise ValueError(
+                "Expected terms without exact constraints, of which `Either` "
+                "takes one a row; received one."
+            )
+
+    def check(self, setting):
+        super().check(setting)
+        if not setting.temperature > 0:
+            raise ValueError(
+                "Expected chains of a temperature above 0 for SoftEither; "
+                f"received: {setting.temperature}."
+            )
+
+    def value(self, seen, rows):
+        values = [term.value(seen, r) for term, r in zip(self.terms, rows[1])]
+        logits = tf.math.log(rows[0]["weights"])
+        logits -= tf.stack(values, axis=-1) / seen.temperature
+        return -seen.temperature * tf.reduce_logsumexp(logits, axis=-1)
+
+    def get_config(self):
+        return with_weights(super().get_config(), self.weights)
