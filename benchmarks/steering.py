@@ -13,7 +13,6 @@ import json
 import pathlib
 
 import digits_seeds
-import numpy as np
 import steering_attributes
 import steering_classes
 import steering_plots
@@ -35,6 +34,7 @@ def main():
     for seed in SEEDS[:1] if quick else SEEDS:
         digits_seeds.train(seed)
         model = runs.load_model(digits_seeds.RUNS / str(seed))
+        model.measure_energy_scale(judge.x_train)
         results.append(measure(model, judge, seed, 0.1 if quick else 1.0))
     summary = {"judge": judge.accuracy, "seeds": results}
     if quick:
@@ -60,11 +60,6 @@ def measure(model, judge, seed, share):
         figures |= module.measure(model, judge, seed, share)
         print(json.dumps(figures, default=float), flush=True)
     return figures
-
-
-def mean(values):
-    """The mean and the extremes of a figure over seeds."""
-    return f"{np.mean(values):.3g} ({min(values):.3g} to {max(values):.3g})"
 
 
 if __name__ == "__main__":

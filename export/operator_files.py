@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
@@ -32,14 +33,7 @@ max_enqueued_batches {{ value: 64 }}
 {sizes}
 """
 # Signatures whose chains are another one's that is warmed up.
-_AS_OTHERS = (
-    "sample_png",
-    "sample_class",
-    "sample_class_png",
-    "sample_conditional_png",
-    "sample_like",
-    "sample_like_png",
-)
+_AS_OTHERS = ("sample_class", "sample_like")
 
 
 def write(directory, path, module):
@@ -75,9 +69,11 @@ def _facts(directory, path, module):
         "image_shape": list(model.image_shape),
         "num_steps": module.num_steps,
         "max_steps": module.max_steps,
-        "step_size": sampler.step_size,
-        "noise_scale": sampler.noise_scale,
+        "sampler": keras.saving.serialize_keras_object(sampler),
         "langevin_temperature": sampler.langevin_temperature,
+        "ratio": module.ratio,
+        "candidates": module.candidates.count,
+        "guided_passes": _guided_passes(module),
         "classes": None if classes is None else len(classes),
         "ood_threshold": module.ood_threshold,
         "energy_network_dtype": _dtypes(model.ema_energy_network),
@@ -86,6 +82,12 @@ def _facts(directory, path, module):
         "tensorflow": tf.__version__,
         "signatures": _signatures(directory, module),
     }
+
+
+def _guided_passes(module):
+    """Passes through the network that a row with guidance takes."""
+    first = module.candidate_steps
+    return first * module.candidates.count + module.num_steps - first
 
 
 def _dtypes(network):
@@ -142,7 +144,7 @@ def _write_warm_up(path, name, module):
     examples = _examples(module)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, (_, specs) in module.signatures.items():
-            if signature.endswith("_xla") or signature in _AS_OTHERS:
+            if not _needs_warm_up(signature):
                 continue
             log = prediction_log_pb2.PredictionLog()
             request = log.predict_log.request
@@ -154,6 +156,16 @@ def _write_warm_up(path, name, module):
             writer.write(log.SerializeToString())
 
 
+def _needs_warm_up(signature):
+    if signature.endswith("_xla"):
+        return False
+    plain = signature.removesuffix("_png")
+    if plain.startswith("sample") or plain == "inpaint":
+        # What there is of PNG files in them is in `refine_png` too.
+        return signature == plain and plain not in _AS_OTHERS
+    return True
+
+
 def _examples(module):
     """A row of every input there is."""
     images = np.full((1, *module.model.image_shape), 0.5, "float32")
@@ -163,7 +175,11 @@ def _examples(module):
         "num_steps": [1],
         "latents": np.ones((1, module.latent_dimension), "float32"),
         "images": images,
+        "mask": np.ones((1, *images.shape[1:3], 1), "float32"),
     }
+    if module.class_latents is not None:
+        classes = len(module.class_latents)
+        examples["weights"] = np.ones((1, classes), "float32")
     if images.shape[-1] in png.CHANNELS:
         examples["image_bytes"] = png.encode(images).numpy()
     return examples

@@ -23,7 +23,10 @@ another size, rounding shows after hundreds of steps. `images` are float32 in
 [0, 1]; `image_bytes` are PNG files of the same size (a byte k stands for (k +
 1/2) / 256; alpha is dropped, 16 bits are cut to 8, colours made gray where
 images are), in REST `{"b64": "..."}`. `num_steps` is from 1 to $max_steps.
-Scores are energies: the higher, the less likely.
+Scores are energies: the higher, the less likely. `weights` are of the classes,
+in their order: what is above 0 is asked for (several: AND), what is below 0 is
+kept away from (NOT), 0 is neither. `mask` is 1 where `inpaint` paints, and 0
+where it keeps the pixel of `images` as it is.
 
 ## Start
 
@@ -67,9 +70,11 @@ official `tensorflow-serving-api`.
 
 ## What to know
 
-- **Time.** A row takes $num_steps passes through the energy network and back.
-  Measure one request before you set deadlines. A server that starts, or takes
-  up a version, makes two such rows for its warm-up before it answers. A gRPC
+- **Time.** A row takes $num_steps passes through the energy network and back;
+  one of a signature with latents, classes or images to be like takes
+  $guided_passes, as it begins as $candidates candidates. Measure one request
+  before you set deadlines. A server that starts, or takes up a version, makes
+  such a row of each kind for its warm-up before it answers. A gRPC
   client's deadline also stops the work; cancelling does not. REST requests end
   after `--rest_api_timeout_in_ms`, 30,000 if not said otherwise.
 - **Batching.** Without `--enable_batching`, each request runs by itself, many

@@ -17,6 +17,8 @@ _DTYPES = {
     "class_id": "int64",
     "num_steps": "int64",
     "latents": "float32",
+    "weights": "float32",
+    "mask": "float32",
     "images": "float32",
     "image_bytes": object,
 }
@@ -103,6 +105,9 @@ class SamplerClient:
         latents=None,
         class_id=None,
         like=None,
+        weights=None,
+        inpaint=None,
+        mask=None,
         initial=None,
         num_steps=None,
     ):
@@ -116,6 +121,11 @@ class SamplerClient:
                 they were exported.
             like: float images `(n, height, width, channels)`: samples of
                 these images' latents.
+            weights: float array `(n, classes)` or `(classes,)`: samples of
+                several classes, or not of those of negative weights.
+            inpaint: float images of the same shape, of which `mask` is painted.
+            mask: array `(n, height, width, 1)` or `(height, width, 1)`, 1 where
+                a pixel is painted and 0 where it stays.
             initial: float images of the same shape: chains start there.
             num_steps: int, or int array `(n,)`. Steps of chains from `initial`,
                 and only of those; the exported number is every other one's.
@@ -134,19 +144,30 @@ class SamplerClient:
             "sample_conditional": latents,
             "sample_class": class_id,
             "sample_like": like,
+            "sample_composed": weights,
+            "inpaint": inpaint,
             "refine": initial,
         }
         given = [name for name, x in conditions.items() if x is not None]
         if len(given) > 1:
             raise ValueError(
-                "Expected one of `latents`, `class_id`, `like` and `initial`; "
-                f"received {len(given)} of them."
+                "Expected one of `latents`, `class_id`, `like`, `weights`, "
+                f"`inpaint` and `initial`; received {len(given)} of them."
+            )
+        if (inpaint is None) != (mask is None):
+            raise ValueError(
+                "Expected `inpaint` and `mask` together; received one of them."
             )
         inputs = {"seed": random.row_seeds(seed, n)}
         if latents is not None:
             inputs["latents"] = _repeated("latents", latents, n, rank=1)
         if class_id is not None:
             inputs["class_id"] = _repeated("class_id", class_id, n)
+        if weights is not None:
+            inputs["weights"] = _repeated("weights", weights, n, rank=1)
+        if inpaint is not None:
+            inputs["images"] = inpaint
+            inputs["mask"] = _repeated("mask", mask, n, rank=3)
         if like is not None:
             inputs["images"] = like
         if initial is not None:

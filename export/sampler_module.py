@@ -9,6 +9,7 @@ from clel_tf import random
 from clel_tf.export import checks
 from clel_tf.export import png
 from clel_tf.models.joint_energy_model import unit
+from clel_tf.samplers import SGLD
 from clel_tf.samplers import Candidates
 from clel_tf.samplers import energies as algebra
 
@@ -127,10 +128,7 @@ class SamplerModule:
             "sample_like": (self.sample_like, ["seed", "images"]),
             "sample_composed": (self.sample_composed, ["seed", "weights"]),
             **{
-                f"sample_{name}": (
-                    functools.partial(self._sample_energy, energy=energy),
-                    ["seed"],
-                )
+                f"sample_{name}": (self._signature_of(energy), ["seed"])
                 for name, energy in self.energies.items()
             },
             "inpaint": (self.inpaint, ["seed", "images", "mask"]),
@@ -232,6 +230,13 @@ class SamplerModule:
         }
 
     @property
+    def candidate_steps(self):
+        """int. Steps of guided chains before one of the candidates is drawn."""
+        if self.candidates.count == 1:
+            return 0
+        return self.candidates.steps_of(self.num_steps)
+
+    @property
     def latent_dimension(self):
         """int. Dimension of the latents."""
         return self.model.encoder.output_shape[-1]
@@ -276,8 +281,17 @@ class SamplerModule:
         chains = self._chains_of(energy.structure)
         return {"images": chains(seed, self.num_steps, rows=rows, xla=xla)}
 
+    # No partial functions: a file would have to hold the energies in them.
+    def _signature_of(self, energy):
+        def sample(seed, xla=False):
+            return self._sample_energy(checks.rows("seed", seed), energy, xla)
+
+        return sample
+
     def _make_chains(self, energy):
-        run = functools.partial(self._run_chains, energy=energy)
+        def run(seed, steps, initial=None, rows=None, xla=False):
+            return self._run_chains(seed, steps, energy, initial, rows, xla)
+
         return tf.function(run, autograph=False)
 
     def _run_chains(
@@ -291,12 +305,10 @@ class SamplerModule:
             rows=rows,
             sampler=type(self.sampler).from_config(config),
         )
-        candidates = self.candidates
-        if energy.leads and candidates.count > 1:
-            first = candidates.steps_of(steps)
-            initial = run(first, candidates=candidates)
-            steps -= first
-        return run(steps, initial=initial)
+        first = self.candidate_steps if energy.leads else 0
+        if first:
+            initial = run(first, candidates=self.candidates)
+        return run(steps - first, initial=initial)
 
     def _unit_latents(self, images):
         return unit(self.model.ema_encoder(images, training=False))
@@ -359,10 +371,13 @@ def _sampler(sampler, temperature):
             "Expected `langevin_temperature` to be at least 0 and finite; "
             f"received: {temperature!r}."
         )
+    if not (isinstance(sampler, SGLD) and _is_number(sampler.step_size)):
+        raise ValueError(
+            "Expected chains of SGLD with a constant step, to give them "
+            f"another temperature; received: {sampler.get_config()}."
+        )
     noise = math.sqrt(2.0 * sampler.step_size * temperature)
-    return type(sampler).from_config(
-        {**sampler.get_config(), "noise_scale": noise}
-    )
+    return SGLD(**{**sampler.get_config(), "noise_scale": noise})
 
 
 def _check_candidates(candidates):

@@ -91,7 +91,9 @@ class JointEnergyModel(ChainSampling, keras.Model):
             float32 NumPy array `(n, d)`.
         """
         if not views:
-            return self._batched(self._compiled_latents, images, batch_size)
+            return self._batched(
+                lambda x, _: self._compiled_latents(x), images, batch_size
+            )
         keys = random.fold_in(random.as_key(seed), tf.range(views))
         total = sum(
             self._batched(
@@ -113,7 +115,9 @@ class JointEnergyModel(ChainSampling, keras.Model):
         Returns:
             float32 NumPy array `(n, d)`.
         """
-        return self._batched(self._compiled_energy_latents, images, batch_size)
+        return self._batched(
+            lambda x, _: self._compiled_energy_latents(x), images, batch_size
+        )
 
     def score(self, images, batch_size=256):
         """Out-of-distribution score: the joint energy with the own latent.
@@ -131,7 +135,7 @@ class JointEnergyModel(ChainSampling, keras.Model):
             lambda x, _: self._compiled_scores(x, self.beta), images, batch_size
         )
 
-    def _latents(self, images, _=None):
+    def _latents(self, images):
         return unit(self.ema_encoder(images, training=False))
 
     def _latents_of_numbered(self, key, images, first):
@@ -142,7 +146,7 @@ class JointEnergyModel(ChainSampling, keras.Model):
     def _latents_of_view(self, images, key):
         return self._latents(self.augmentation(images, seed=key))
 
-    def _energy_latents(self, images, _=None):
+    def _energy_latents(self, images):
         return unit(self.ema_energy_network(images, training=False)[1])
 
     def _scores(self, images, beta):

@@ -50,6 +50,10 @@ def path(model, class_latents, tmp_path_factory):
         max_steps=MAX_STEPS,
         class_latents=class_latents,
         ood_threshold=0.25,
+        energies={
+            "first_or_second": model.guidance(class_latents[0])
+            | model.guidance(class_latents[1])
+        },
         xla=True,
     )
     model.sampler.jit_compile = "auto"

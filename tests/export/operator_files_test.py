@@ -35,6 +35,7 @@ def test_warm_up_replays_what_each_signature_needs(path, signatures):
     assert sorted(replayed) == [
         "energy",
         "energy_png",
+        "inpaint",
         "latents",
         "latents_png",
         "ood_score",
@@ -42,7 +43,9 @@ def test_warm_up_replays_what_each_signature_needs(path, signatures):
         "refine",
         "refine_png",
         "sample",
+        "sample_composed",
         "sample_conditional",
+        "sample_first_or_second",
     ]
 
 

@@ -16,6 +16,7 @@ from loopback_server import LoopbackServer
 from clel_tf.data.dequantize import to_bytes
 from clel_tf.export import SamplerClient
 from clel_tf.export import png
+from clel_tf.samplers import energies
 
 ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 4
@@ -132,6 +133,18 @@ def test_samples_of_conditions_are_the_models(
         client.sample(5, seed=1, like=images),
         model.sample(5, latents=own, **given),
     )
+    mask = np.zeros((8, 8, 1))
+    mask[2:5] = 1
+    same(
+        client.sample(5, seed=1, inpaint=images, mask=mask),
+        model.sample(5, energy=energies.Inpaint(images, mask), **given),
+    )
+    composed = model.guidance(class_latents[0])
+    composed += ~model.guidance(class_latents[2])
+    same(
+        client.sample(2, seed=1, weights=[1, 0, -1]),
+        model.sample(2, energy=composed, **given),
+    )
     same(
         client.sample(5, seed=1, initial=images, num_steps=2),
         model.sample(5, initial=images, num_steps=2, seed=1),
@@ -193,6 +206,7 @@ def test_requests_have_at_most_so_many_rows(connect, loopback):
             "received 2 of them",
         ),
         (lambda c: c.sample(2, class_id=[1, 2, 3]), ValueError, "`class_id`"),
+        (lambda c: c.sample(1, mask=[[[1]]]), ValueError, "`mask` together"),
         (lambda c: c.sample(2, class_id=1.5), ValueError, "64-bit ints"),
         (lambda c: c.predict("sample", seed=[2**63]), ValueError, "64-bit"),
         (lambda c: c.predict("sample", seed=[2**64]), ValueError, "64-bit"),

@@ -7,6 +7,7 @@ from clel_tf import presets
 from clel_tf import random
 from clel_tf import samplers
 from clel_tf.export import SamplerModule
+from clel_tf.samplers import energies
 
 
 def test_every_input_and_output_is_a_batch(signatures):
@@ -22,6 +23,9 @@ def test_every_input_and_output_is_a_batch(signatures):
         "sample_conditional": ["latents", "seed"],
         "sample_class": ["class_id", "seed"],
         "sample_like": ["images", "seed"],
+        "sample_composed": ["seed", "weights"],
+        "sample_first_or_second": ["seed"],
+        "inpaint": ["images", "mask", "seed"],
         "refine": ["images", "num_steps", "seed"],
     }
     floats = {
@@ -55,6 +59,78 @@ def test_latents_of_any_length_are_directions(model, signatures):
     np.testing.assert_allclose(served, expected, atol=1e-5)
 
 
+def test_weights_compose_classes(model, signatures, class_latents):
+    weights = [[1.0, 0.0, 0.0], [0.5, 0.0, -2.0], [0.0, 0.0, 0.0]]
+    served = signatures["sample_composed"](
+        seed=tf.constant(random.row_seeds(0, 3)), weights=tf.constant(weights)
+    )["images"]
+    first, _, third = (model.guidance(z) for z in class_latents)
+    by_hand = [first, 0.5 * first + 2.0 * ~third]
+    for row, guidance in enumerate(by_hand):
+        expected = model.sample(3, energy=guidance, num_steps=4)[row]
+        np.testing.assert_allclose(served[row], expected, atol=1e-5)
+    # Without a condition, candidates are drawn by nothing.
+    assert np.abs(served[2] - served[1]).max() > 1e-3
+
+
+def test_an_energy_of_ones_own_is_a_signature(model, signatures, class_latents):
+    served = signatures["sample_first_or_second"](
+        seed=tf.constant(random.row_seeds(0, 6))
+    )["images"]
+    either = model.guidance(class_latents[0]) | model.guidance(class_latents[1])
+    expected = model.sample(6, energy=either, num_steps=4)
+    np.testing.assert_allclose(served, expected, atol=1e-5)
+
+
+def test_inpainting_keeps_the_pixels(model, signatures, images):
+    mask = np.zeros((5, 8, 8, 1), "float32")
+    mask[:, :, 4:] = 1.0
+    served = signatures["inpaint"](
+        seed=tf.constant(random.row_seeds(0, 5)),
+        images=tf.constant(images),
+        mask=tf.constant(mask),
+    )["images"].numpy()
+    np.testing.assert_array_equal(served[:, :, :4], images[:, :, :4])
+    term = energies.Inpaint(images, mask)
+    expected = model.sample(5, energy=term, num_steps=4)
+    np.testing.assert_allclose(served, expected, atol=1e-5)
+
+
+def test_guidance_may_be_stronger_and_of_fewer_candidates(model):
+    latents = np.random.default_rng(0).normal(size=(2, 64)).astype("float32")
+    model.measure_energy_scale(np.full((2, 8, 8, 1), 0.5))
+    module = SamplerModule(model, num_steps=4, ratio=3.0, candidates=2)
+    served = module.sample_conditional(
+        tf.constant(random.row_seeds(0, 2)), tf.constant(latents)
+    )["images"]
+    energy = energies.Conditional(latents, ratio=3.0)
+    expected = model.sample(2, energy=energy, num_steps=4, candidates=2)
+    model.energy_scale.assign(0.0)
+    np.testing.assert_allclose(served, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"energies": {"like": energies.Marginal()}}, "Expected another name"),
+        ({"energies": {"A b": energies.Marginal()}}, "lower case letters"),
+        (
+            {"energies": {"rows": energies.Conditional(np.eye(3, 64), beta=1)}},
+            "rows; received: 3",
+        ),
+        (
+            {"energies": {"x": energies.Conditional(np.ones(3), beta=1)}},
+            "dimension 64",
+        ),
+        ({"ratio": 1.0}, "measure_energy_scale"),
+        ({"candidates": 0}, "count"),
+    ],
+)
+def test_energies_that_cannot_be_served_are_refused(model, options, words):
+    with pytest.raises(ValueError, match=words):
+        SamplerModule(model, **options)
+
+
 def test_xla_draws_the_same(model, signatures):
     seeds = tf.constant(random.row_seeds(0, 2))
     images = signatures["sample_xla"](seed=seeds)["images"]
@@ -65,7 +141,8 @@ def test_xla_draws_the_same(model, signatures):
 def test_signatures_are_those_that_there_is_something_for(model):
     names = set(SamplerModule(model).signatures)
     assert "sample_png" in names
-    assert not {"sample_class", "sample_xla"} & names
+    assert "inpaint" in names
+    assert not {"sample_class", "sample_composed", "sample_xla"} & names
     images = tf.fill([2, 8, 8, 1], 0.5)
     outputs = SamplerModule(model).ood_score(images)
     assert set(outputs) == {"score"}

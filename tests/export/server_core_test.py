@@ -17,6 +17,7 @@ from PIL import PngImagePlugin
 
 from clel_tf import random
 from clel_tf.data.dequantize import to_bytes
+from clel_tf.samplers import energies
 
 HERE = pathlib.Path(__file__).parent
 LIBRARIES = pathlib.Path(tf.__file__).parent
@@ -27,6 +28,8 @@ NAMES = (
     "sample_conditional",
     "sample_class",
     "sample_like",
+    "sample_composed",
+    "inpaint",
     "refine",
     "energy",
     "latents",
@@ -90,6 +93,12 @@ COUNTS = np.array([1, 6, 3, 3, 5])
 CLASS_IDS = np.array([2, 0, 1, 1, 2])
 
 
+# AND of two classes, NOT of the third.
+WEIGHTS = np.tile(np.array([1.0, 0.5, -1.0], np.float32), (5, 1))
+MASKS = np.zeros((5, 8, 8, 1), np.float32)
+MASKS[:, :3] = 1.0
+
+
 @pytest.fixture(scope="module")
 def served(path, images):
     seed = random.row_seeds(0, 5)
@@ -99,6 +108,8 @@ def served(path, images):
         "sample_conditional": {"seed": seed, "latents": latents_of(5)},
         "sample_class": {"seed": seed, "class_id": CLASS_IDS},
         "sample_like": {"seed": seed, "images": images},
+        "sample_composed": {"seed": seed, "weights": WEIGHTS},
+        "inpaint": {"seed": seed, "images": images, "mask": MASKS},
         "refine": {"seed": seed, "images": images, "num_steps": COUNTS},
         "energy": {"images": images},
         "latents": {"images": images},
@@ -132,6 +143,8 @@ def expected(model, images, class_latents):
         sample = {"images": model.sample(5, **draw)}
         of_class = class_latents[CLASS_IDS]
         own = model.latents(images)
+        a, b, c = (model.guidance(z) for z in class_latents)
+        composed = a + 0.5 * b + ~c
         return {
             "serving_default": sample,
             "sample": sample,
@@ -142,6 +155,14 @@ def expected(model, images, class_latents):
                 "images": model.sample(5, latents=of_class, **draw)
             },
             "sample_like": {"images": model.sample(5, latents=own, **draw)},
+            "sample_composed": {
+                "images": model.sample(5, energy=composed, **draw)
+            },
+            "inpaint": {
+                "images": model.sample(
+                    5, energy=energies.Inpaint(images, MASKS), **draw
+                )
+            },
             "refine": {"images": refined},
             "energy": {"energy": model.predict(images, verbose=0)},
             "latents": {"latents": own},
@@ -280,6 +301,30 @@ HOSTILE = {
         "sample_like",
         {"seed": np.ones([2], np.int64), "images": GRAY},
         "as many rows of `seed` as of `images`",
+    ),
+    "weights of other classes": (
+        "sample_composed",
+        {"seed": ONE, "weights": WEIGHTS[:1, :2]},
+        "[1,2]",
+    ),
+    "NaN weights": (
+        "sample_composed",
+        {"seed": ONE, "weights": np.nan * WEIGHTS[:1]},
+        "Expected `weights` in [",
+    ),
+    "a mask of two": (
+        "inpaint",
+        {"seed": ONE, "images": GRAY, "mask": 2.0 * MASKS[:1]},
+        "Expected `mask` in [0, 1]; received values from and to:] [0] [2]",
+    ),
+    "fewer masks": (
+        "inpaint",
+        {
+            "seed": np.ones([2], np.int64),
+            "images": np.repeat(GRAY, 2, axis=0),
+            "mask": MASKS[:1],
+        },
+        "as many rows of `seed` as of `mask`",
     ),
     "fewer images": (
         "refine",
