@@ -5,6 +5,7 @@ import numpy as np
 from clel_tf.samplers import energies
 
 LABELS = (1, 5, 20, None)  # images a class whose labels are known; None: all
+FEW_RATIOS = (0.1, 0.2)
 RATIOS = (0.03, 0.1, 0.2, 0.4, 1.0, 4.0)
 ALONE = (0.2, 2.0, 16.0)  # ratios of chains without candidates
 CLASSES = np.arange(10)
@@ -16,7 +17,12 @@ def measure(model, judge, seed, share):
     figures = {
         "ceiling": _ceiling(model, judge),
         "few_labels": [
-            {"labels": count, **_conditional(model, judge, count, seed, each)}
+            {
+                "labels": count,
+                "ratio": ratio,
+                **_conditional(model, judge, count, seed, each, ratio),
+            }
+            for ratio in FEW_RATIOS
             for count in LABELS
         ],
         "ratios": [
@@ -62,9 +68,9 @@ def _ceiling(model, judge):
     }
 
 
-def _conditional(model, judge, count, seed, each):
+def _conditional(model, judge, count, seed, each, ratio):
     means, _ = class_means(model, judge, count, seed)
-    return _classes(model, judge, means, each, seed)
+    return _classes(model, judge, means, each, seed, ratio)
 
 
 def _classes(model, judge, means, each, seed, ratio=None, candidates=None):

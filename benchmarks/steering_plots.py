@@ -41,11 +41,12 @@ def _columns(rows_of_seeds, names):
 def _few_labels(results):
     names = ("accuracy", "coverage", "coverage_of_real")
     rows = [
-        [entry["labels"] or "all"]
+        [entry["labels"] or "all", entry["ratio"]]
         + _columns([r["few_labels"][i] for r in results], names)
         for i, entry in enumerate(results[0]["few_labels"])
     ]
-    head = ["labels a class", "as asked", "coverage", "of as many real"]
+    head = ["labels a class", "ratio", "as asked", "coverage"]
+    head += ["of as many real"]
     return _table(head, rows)
 
 

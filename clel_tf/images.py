@@ -3,6 +3,7 @@
 import math
 import os
 import pathlib
+import textwrap
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,8 @@ from PIL import ImageFont
 _SEPARATOR = 128  # grey, apart from the black and white of digits
 _COMFORTABLE = 48  # pixels
 _LETTERS = 14  # pixels
+_LINE = 16  # pixels
+_MOST_LETTERS = 28  # in a line
 
 
 def make_grid(images, columns):
@@ -94,6 +97,9 @@ def save_grid(images, path, columns=None, scale=None):
 def save_rows(rows, path, scale=None):
     """Writes rows of images, each with a caption beside it, into a PNG file.
 
+    Captions are wrapped into as many lines as fit beside a row, and shortened
+    to them.
+
     Args:
         rows: list of tuples of a str and an array `[n, H, W, C]` as for
             `make_grid`; the same image shape and kind in all, any n >= 1.
@@ -122,23 +128,35 @@ def save_rows(rows, path, scale=None):
         make_grid(_enlarged(_to_bytes(images), scale), most)
         for _, images in rows
     ]
-    font = ImageFont.load_default(_LETTERS)
-    lengths = [math.ceil(font.getlength(caption)) for caption, _ in rows]
-    margin = max(lengths) + _LETTERS
     height, width, _ = strips[0].shape
-    picture = Image.new(
-        "RGB", (margin + width, len(rows) * (height + 1) - 1), "white"
+    captions = [_wrapped(caption, height) for caption, _ in rows]
+    font = ImageFont.load_default(_LETTERS)
+    margin = _LETTERS + max(
+        math.ceil(font.getlength(line)) for lines in captions for line in lines
     )
+    size = margin + width, len(rows) * (height + 1) - 1
+    picture = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(picture)
-    for i, ((caption, _), strip, length) in enumerate(
-        zip(rows, strips, lengths)
-    ):
+    for i, (lines, strip) in enumerate(zip(captions, strips)):
         top = i * (height + 1)
-        place = margin - _LETTERS // 2 - length, top + (height - _LETTERS) // 2
-        draw.text(place, caption, "black", font)
+        for j, line in enumerate(lines):
+            down = (height - _LINE * len(lines)) // 2 + _LINE * j
+            left = margin - _LETTERS // 2 - math.ceil(font.getlength(line))
+            draw.text((left, top + down), line, "black", font)
         strip = np.broadcast_to(strip, (height, width, 3))
         picture.paste(Image.fromarray(strip), (margin, top))
     _write_png(np.asarray(picture), path)
+
+
+def _wrapped(caption, height):
+    """Lines of a caption, at least one, beside a row of this height."""
+    lines = textwrap.wrap(
+        caption,
+        _MOST_LETTERS,
+        max_lines=max(height // _LINE, 1),
+        placeholder=" ...",
+    )
+    return lines or [""]
 
 
 def _enlarged(images, scale):

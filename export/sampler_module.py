@@ -328,10 +328,12 @@ class SamplerModule:
                     "Expected names of energies in lower case letters, digits "
                     f"and `_`; received: {name!r}."
                 )
-            if f"sample_{name}" in _CHAINS:
+            twin = name.endswith(("png", "xla"))
+            if f"sample_{name}" in _CHAINS or twin:
                 raise ValueError(
-                    f"Expected another name than that of sample_{name}, a "
-                    "signature of every export."
+                    f"Expected another name than {name!r}: sample_{name} is "
+                    "a signature of every export, or looks like a twin of PNG "
+                    "files or XLA."
                 )
             energy.check(setting)
             energy.rows(random.as_key(np.arange(1)))

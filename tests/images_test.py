@@ -6,6 +6,7 @@ from PIL import Image
 
 from clel_tf.images import make_grid
 from clel_tf.images import save_grid
+from clel_tf.images import save_rows
 
 GREY = 128
 
@@ -125,3 +126,52 @@ def test_rejects_arguments(tmp_path):
         save_grid(images, tmp_path / "grid.png", scale=1.5)
     with pytest.raises(ValueError, match="ending in .png; received"):
         save_grid(images, tmp_path / "grid.jpg")
+
+
+def test_rows_have_their_images_beside_their_captions(tmp_path):
+    path = tmp_path / "rows.png"
+    rows = np.random.default_rng(0).random((2, 3, 8, 8, 1))
+    save_rows([("one", rows[0]), ("two", rows[1, :2])], path)
+    picture = read(path)
+    images, margin = picture[:, -146:], picture[:, :-146]
+    assert picture.shape[0] == 2 * 48 + 1
+    for i, n in enumerate([3, 2]):
+        strip = make_grid(rows[i, :n].repeat(6, 1).repeat(6, 2), 3)
+        top = 49 * i
+        np.testing.assert_array_equal(
+            images[top : top + 48], np.broadcast_to(strip, (48, 146, 3))
+        )
+        # Dark letters on white, in the row's own half of the margin.
+        assert margin[top : top + 48].min() < 64
+    assert margin[48].min() == 255 and margin.shape[1] < 60
+
+
+def test_rows_keep_colours(tmp_path):
+    path = tmp_path / "rows.png"
+    images = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3), np.uint8)
+    save_rows([("", images)], path, scale=1)
+    np.testing.assert_array_equal(read(path)[:, -9:], make_grid(images, 2))
+
+
+@pytest.mark.parametrize("caption", ["word " * 40, "w" * 200, "a\nb\n" * 20])
+def test_long_captions_take_the_lines_that_fit(tmp_path, caption):
+    image = np.zeros([1, 8, 8, 1])
+    widths = {}
+    for name, text in (("long", caption), ("short", "x")):
+        save_rows([(text, image)] * 2, tmp_path / f"{name}.png")
+        widths[name] = read(tmp_path / f"{name}.png").shape[1]
+    picture = read(tmp_path / "long.png")
+    assert widths["short"] < widths["long"] < 48 + 400
+    # Nothing is written over the line between two rows.
+    assert picture[48, :-48].min() == 255
+
+
+def test_rows_that_do_not_fit_are_told(tmp_path):
+    path = tmp_path / "rows.png"
+    with pytest.raises(ValueError, match="rows of images; received none"):
+        save_rows([], path)
+    with pytest.raises(ValueError, match="n >= 1"):
+        save_rows([("a", np.zeros([0, 8, 8, 1]))], path)
+    with pytest.raises(ValueError, match="ending in .png"):
+        save_rows([("a", np.zeros([1, 8, 8, 1]))], tmp_path / "rows.jpg")
+    assert not os.listdir(tmp_path)

@@ -50,6 +50,26 @@ _THRESHOLD = flags.DEFINE_float(
     None,
     "Score above which an image is out of distribution. Default: the model's.",
 )
+_RATIO = flags.DEFINE_float(
+    "ratio",
+    None,
+    "Strength of guidance by latents, in multiples of the energy's own pull. "
+    "Default: the library's.",
+    lower_bound=0.0,
+)
+_CANDIDATES = flags.DEFINE_integer(
+    "candidates",
+    None,
+    "Chains that a guided image begins as; 1 is fastest. Default: the "
+    "library's.",
+    lower_bound=1,
+)
+_ENERGY = flags.DEFINE_multi_string(
+    "energy",
+    [],
+    "NAME=COMPOSITION: a further signature sample_NAME, of what clel-sample "
+    "takes as --energy. May be given several times.",
+)
 _DTYPE = flags.DEFINE_enum(
     "dtype",
     "float32",
@@ -92,6 +112,9 @@ def main(_):
         langevin_temperature=_TEMPERATURE.value,
         class_latents=latents,
         ood_threshold=_THRESHOLD.value,
+        ratio=_RATIO.value,
+        candidates=_CANDIDATES.value,
+        energies=dict(_named_energy(text, model) for text in _ENERGY.value),
         xla=_XLA.value,
     )
     steps = _STEPS.value or model.sampler.sample_steps
@@ -104,6 +127,19 @@ def main(_):
         f"serve    tensorflow_model_server --model_name={directory.name} "
         f"--model_base_path={_quoted(directory)}"
     )
+
+
+def _named_energy(text, model):
+    from clel_tf.trainers import steering
+
+    name, equals, composition = text.partition("=")
+    if not equals:
+        raise ValueError(
+            f"Expected --energy=NAME=COMPOSITION; received: {text!r}."
+        )
+    asked = steering.Steering(energy=composition, ratio=_RATIO.value)
+    plan = steering.plan(asked, model, _WORKDIR.value)
+    return name.strip(), plan.guidance(1)
 
 
 def _quoted(path):

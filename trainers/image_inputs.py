@@ -14,7 +14,8 @@ def read_images(names, image_shape):
 
     Args:
         names: list of str: an image file, which is cropped at the centre and
-            resized, or `SPEC#I` for test image I of a data set, or `SPEC#I-J`.
+            resized, or `SPEC#I` for test image I of a data set (a training
+            image where it has no others), or `SPEC#I-J` for those from I to J.
         image_shape: tuple of ints `(height, width, channels)`.
 
     Returns:
@@ -34,6 +35,55 @@ def read_images(names, image_shape):
     if not images:
         raise ValueError("Expected names of images; received none.")
     return np.stack(images).astype("float32")
+
+
+def read_image(name, image_shape):
+    """Reads one image `image_shape`; see `read_images`."""
+    images = read_images([name], image_shape)
+    if len(images) != 1:
+        raise ValueError(
+            f"Expected one image; received: {len(images)} of {name}."
+        )
+    return images[0]
+
+
+def read_mask(name, image_shape):
+    """Makes a mask: a half of the image, or what is white in a file.
+
+    Args:
+        name: str. left, right, top or bottom, of which an odd number of pixels
+            leaves the middle to right and bottom; or an image file.
+        image_shape: tuple of ints `(height, width, channels)`.
+
+    Returns:
+        Bool array `(height, width, 1)`.
+
+    Raises:
+        ValueError: if it is neither, or nothing or everything is masked.
+    """
+    height, width, _ = image_shape
+    mask = np.zeros((height, width, 1), bool)
+    halves = {
+        "left": np.s_[:, : width // 2],
+        "right": np.s_[:, width // 2 :],
+        "top": np.s_[: height // 2],
+        "bottom": np.s_[height // 2 :],
+    }
+    if name in halves:
+        mask[halves[name]] = True
+        return mask
+    if not pathlib.Path(name).is_file():
+        raise ValueError(
+            f"Expected a mask out of {', '.join(halves)}, or an image file; "
+            f"received: {name}."
+        )
+    mask = _of_file(pathlib.Path(name), mask.shape) > 0.5
+    if mask.all() or not mask.any():
+        raise ValueError(
+            f"Expected a mask of white and black pixels in {name}; received: "
+            f"{'white' if mask.all() else 'black'} ones only."
+        )
+    return mask
 
 
 def _of_data(name, spec, numbers, image_shape):

@@ -1,14 +1,25 @@
 """From what a command line asks for to an energy, and to a picture of it."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
 import clel_tf
+from clel_tf.data.dequantize import dequantize
 from clel_tf.samplers import energies
 from clel_tf.trainers import composition
 from clel_tf.trainers import runs
+from clel_tf.trainers.image_inputs import read_image
 from clel_tf.trainers.image_inputs import read_images
+from clel_tf.trainers.image_inputs import read_mask
+
+# What flags that only shape another one are of use with.
+_NEEDED = {
+    "class_data": ("class_id", "energy"),
+    "mask": ("inpaint",),
+    "ratio": ("class_id", "like", "energy", "interpolate"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +66,14 @@ class Plan:
             `Guidance`; None for the marginal energy.
         captions: list of str, one a group; empty for a plain grid.
         before: None, or array `(groups, H, W, C)`, shown before the samples.
+        after: None, or array `(groups, H, W, C)`, shown after them.
         with_mean: bool. Whether their mean is shown too.
     """
 
     guidance: object = None
     captions: tuple = ()
     before: object = None
+    after: object = None
     with_mean: bool = False
 
 
@@ -77,6 +90,7 @@ def plan(steering, model, workdir):
 
     Raises:
         ValueError: if the request does not fit the model.
+        FileNotFoundError: if an image's file does not exist.
     """
     makers = {
         "class_id": _classes,
@@ -88,14 +102,28 @@ def plan(steering, model, workdir):
         "super_resolution": _super_resolution,
     }
     asked = [name for name in makers if getattr(steering, name) is not None]
-    if not asked:
-        return Plan()
     if len(asked) > 1:
         raise ValueError(
             f"Expected one of --{' and --'.join(asked)}; several conditions "
             "are composed by --energy."
         )
+    _check_shaping(steering, asked, model)
+    if not asked:
+        return Plan()
     return makers[asked[0]](steering, model, workdir)
+
+
+def _check_shaping(steering, asked, model):
+    for name, others in _NEEDED.items():
+        if getattr(steering, name) is not None and not {*asked} & {*others}:
+            raise ValueError(
+                f"Expected --{name} with --{' or --'.join(others)} only."
+            )
+    if steering.ratio is not None and not model.known_energy_scale() > 0:
+        raise ValueError(
+            "Expected no --ratio for a model that does not know its energy's "
+            "scale, as older runs left it; measure_energy_scale tells it."
+        )
 
 
 def _classes(steering, model, workdir):
@@ -103,36 +131,43 @@ def _classes(steering, model, workdir):
     wanted = steering.class_id
     if wanted == ["all"]:
         wanted = labels
+    if not len(wanted):
+        raise ValueError("Expected classes of --class_id; received none.")
     rows = [_row_of_class(label, labels) for label in wanted]
-    return Plan(
-        lambda each: energies.Conditional(
-            np.repeat(means[rows], each, axis=0), steering.ratio
-        ),
-        [f"class {labels[row]}" for row in rows],
-    )
+    captions = [f"class {labels[row]}" for row in rows]
+    return _guided(means[rows], captions, None, steering, model)
 
 
 def _like(steering, model, workdir):
     images = read_images(steering.like, model.image_shape)
     latents = model.latents(images)
+    return _guided(latents, ["like"] * len(images), images, steering, model)
+
+
+def _guided(latents, captions, before, steering, model):
     return Plan(
-        lambda each: energies.Conditional(
+        lambda each: model.guidance(
             np.repeat(latents, each, axis=0), steering.ratio
         ),
-        ["like"] * len(images),
-        images,
+        captions,
+        before,
     )
 
 
 def _composed(steering, model, workdir):
+    @functools.cache  # of labelled data they take a while
+    def known():
+        return _class_means(steering, model, workdir)
+
     def of_class(label):
-        means, labels = _class_means(steering, model, workdir)
+        means, labels = known()
         row = _row_of_class(label, labels)
-        return energies.Conditional(means[row], steering.ratio)
+        return model.guidance(means[row], steering.ratio)
 
     def like(name):
-        (image,) = read_images([name], model.image_shape)
-        return energies.like(model, image, steering.ratio)
+        image = read_image(str(name), model.image_shape)
+        (latent,) = model.latents(image[np.newaxis])
+        return model.guidance(latent, steering.ratio)
 
     names = {"class": of_class, "like": like}
     guidance = composition.parse(steering.energy, names)
@@ -146,22 +181,24 @@ def _interpolation(steering, model, workdir):
             f"Expected two images to interpolate; received: {len(ends)}."
         )
     first, last = model.latents(ends)
-    angle = np.arccos(np.clip(first @ last, -1.0, 1.0))
+    # Of equal ones any angle will do, but 0 leaves no vector.
+    angle = np.arccos(np.clip(first @ last, -1.0, 1.0)).clip(1e-3)
 
     def guidance(each):
         t = np.linspace(0.0, 1.0, each)[:, np.newaxis]
         # Along the great circle; a sum that is no unit vector is made one.
         latents = np.sin((1 - t) * angle) * first + np.sin(t * angle) * last
-        if angle < 1e-3:
-            latents = (1 - t) * first + t * last
-        return energies.Conditional(latents, steering.ratio)
+        return model.guidance(latents, steering.ratio)
 
-    return Plan(guidance, ["from one to the other"])
+    caption = ["from one to the other"]
+    return Plan(guidance, caption, ends[:1], ends[1:])
 
 
 def _inpainting(steering, model, workdir):
+    if steering.mask is None:
+        raise ValueError("Expected --mask with --inpaint.")
+    mask = read_mask(steering.mask, model.image_shape)
     images = read_images(steering.inpaint, model.image_shape)
-    mask = _mask(steering.mask, model.image_shape)
     return Plan(
         lambda each: energies.Inpaint(np.repeat(images, each, axis=0), mask),
         ["given, painted, their mean"] * len(images),
@@ -172,26 +209,25 @@ def _inpainting(steering, model, workdir):
 
 def _denoising(steering, model, workdir):
     images = read_images(steering.denoise, model.image_shape)
-    return Plan(
-        lambda each: energies.DataFidelity(
-            np.repeat(images, each, axis=0), None, steering.sigma
-        ),
-        ["given, denoised, their mean"] * len(images),
-        images,
-        with_mean=True,
-    )
+    return _restored(images, None, images, "denoised", steering)
 
 
 def _super_resolution(steering, model, workdir):
-    operator = energies.AveragePool(steering.factor)
+    factor = steering.factor
+    operator = energies.AveragePool(factor)
     images = read_images(steering.super_resolution, model.image_shape)
     observed = operator(images).numpy()
+    squares = np.kron(observed, np.ones((1, factor, factor, 1)))
+    return _restored(observed, operator, squares, "refined", steering)
+
+
+def _restored(observed, operator, before, verb, steering):
     return Plan(
         lambda each: energies.DataFidelity(
             np.repeat(observed, each, axis=0), operator, steering.sigma
         ),
-        ["given, refined, their mean"] * len(images),
-        np.kron(observed, np.ones((1, steering.factor, steering.factor, 1))),
+        [f"given, {verb}, their mean"] * len(observed),
+        before,
         with_mean=True,
     )
 
@@ -204,7 +240,9 @@ def _class_means(steering, model, workdir):
                 f"Expected labelled images in {steering.class_data}; received "
                 "images without labels."
             )
-        return energies.class_means(model, data.x_train, data.y_train)
+        # The data's levels need not be the model's.
+        images = np.asarray(dequantize(data.x_train, data.levels))
+        return energies.class_means(model, images, data.y_train)
     found = runs.class_directions(workdir)
     if found is None:
         raise ValueError(
@@ -221,22 +259,3 @@ def _row_of_class(label, labels):
             f"Expected a class out of {', '.join(known)}; received: {label}."
         )
     return known.index(str(label))
-
-
-def _mask(name, image_shape):
-    height, width, _ = image_shape
-    mask = np.zeros((height, width, 1), bool)
-    if name is None:
-        raise ValueError("Expected --mask with --inpaint.")
-    middle = height // 2, width // 2
-    halves = {
-        "left": np.s_[:, : middle[1]],
-        "right": np.s_[:, middle[1] :],
-        "top": np.s_[: middle[0]],
-        "bottom": np.s_[middle[0] :],
-    }
-    if name in halves:
-        mask[halves[name]] = True
-        return mask
-    (image,) = read_images([name], (height, width, 1))
-    return image > 0.5

@@ -107,7 +107,9 @@ class ChainSampling:
             if i:
                 key = random.fold_in(random.as_key(seed), -i)
                 images = self._compiled_round(images, key).numpy()
-            images = run(images, count, chunk, stretch=i)
+            images = run(
+                images, count, chunk, stretch=i, first_step=0 if i else first
+            )
         return images
 
     def _sample_chunks(
@@ -121,6 +123,7 @@ class ChainSampling:
         size,
         candidates=None,
         stretch=0,
+        first_step=0,
     ):
         """One stretch of all chains, or their beginning as candidates."""
         rows = {
@@ -136,8 +139,13 @@ class ChainSampling:
             chain = self._sampling_graph(structure, sampler, halved, candidates)
             # As tensors: numbers would be a part of the graph.
             arguments = tf.nest.map_structure(_tensor, rows_of(rows, chunk))
-            arguments["stretch"] = tf.constant(stretch)
-            images.append(chain(num_steps=tf.constant(steps), **arguments))
+            counts = {
+                "num_steps": steps,
+                "stretch": stretch,
+                "first_step": first_step,
+            }
+            arguments |= {k: tf.constant(v) for k, v in counts.items()}
+            images.append(chain(**arguments))
         return np.concatenate([x.numpy() for x in images])[: len(seeds)]
 
     def _make_graph(self, energy, sampler, halved, candidates):
@@ -161,6 +169,7 @@ class ChainSampling:
         sampler=None,
         halved=False,
         stretch=0,
+        first_step=0,
         candidates=None,
     ):
         """The graph of `sample`: row seeds `(n,)` int64 to images `(n, ...)`.
@@ -178,6 +187,7 @@ class ChainSampling:
                 (see `clel_tf.samplers.in_halves`).
             stretch: int or tensor. Which of several stretches of one chain it
                 is; each has its own noise.
+            first_step: int or tensor. Steps that schedules take as made before.
             candidates: None, or `Candidates` for the beginning of the chains:
                 gives the chosen ones after `num_steps`.
 
@@ -199,7 +209,9 @@ class ChainSampling:
             initial = random.uniform(random.fold_in(keys, 0), self.image_shape)
         # 0 is the start's, 2 the terms', 4 the candidates'; odd ones chains'.
         keys = random.fold_in(keys, 1 + 2 * stretch)
-        return self._run_chains(*chains, initial, keys, rows, num_steps)[0]
+        return self._run_chains(
+            *chains, initial, keys, rows, num_steps, first_step
+        )[0]
 
     def _run_chains(
         self,
@@ -211,6 +223,7 @@ class ChainSampling:
         keys,
         rows,
         num_steps=None,
+        first_step=0,
         leading=False,
     ):
         """Images and what the last step saw of chains with one network."""
@@ -220,7 +233,7 @@ class ChainSampling:
                 energy, rows, network, sampler.langevin_temperature, leading
             )
             return sampler.run(
-                bound, initial, keys, num_steps, project=bound.project
+                bound, initial, keys, num_steps, bound.project, first_step
             )
 
         if halved:
@@ -292,7 +305,7 @@ class ChainSampling:
 
         Returns:
             `clel_tf.samplers.diagnostics.Trace`, whose last images are those of
-            `sample`.
+            `sample` with `candidates=1`.
         """
         sampler = sampler or self.sampler
         steps = sampler.sample_steps if num_steps is None else num_steps
@@ -318,6 +331,28 @@ class ChainSampling:
             every,
             project=bound.project,
         )
+
+    def components(self, energy, n, seed=0):
+        """Which term of an OR each sample follows.
+
+        Args:
+            energy: what `sample` takes, with an `energies.Either` in it.
+            n: int. Number of samples.
+            seed: int. Their seed.
+
+        Returns:
+            List of int32 arrays `(n,)`, places in the `terms` of each `Either`
+            of the energy, in the order in which they stand there.
+        """
+        energy = self._energy_to_sample(energy)
+        keys = random.as_key(random.row_seeds(seed, n))
+        found, left = [], [self.term_rows(energy, keys, self.sampler, 1)]
+        while left:
+            own, terms = left.pop(0)
+            if "component" in own:
+                found.append(np.asarray(own["component"]))
+            left = [*terms, *left]
+        return found
 
     def term_rows(self, energy, keys, sampler, num_steps):
         """The tensors of an energy, one a row; see `energies.Term.rows`.
@@ -404,9 +439,10 @@ class ChainSampling:
 
     def _stretches(self, steps, rounds, final_steps):
         """Numbers of steps between augmented views of the chains."""
-        if steps < 0:
+        if not isinstance(steps, (int, np.integer)) or steps < 0:
             raise ValueError(
-                f"Expected `num_steps` to be at least 0; received: {steps!r}."
+                "Expected `num_steps` to be an int of at least 0; received: "
+                f"{steps!r}."
             )
         if not 0 <= final_steps <= steps:
             raise ValueError(

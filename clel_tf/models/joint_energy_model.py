@@ -84,12 +84,16 @@ class JointEnergyModel(ChainSampling, keras.Model):
             images: uint8 or float array `(n, height, width, channels)`.
             batch_size: int. Images at a time.
             views: int. Augmented views over whose latents the mean is taken; 0
-                for the images as they are.
+                for the images as they are. They differ with `batch_size`.
             seed: int. Seed of the views.
 
         Returns:
             float32 NumPy array `(n, d)`.
         """
+        if not isinstance(views, int) or views < 0:
+            raise ValueError(
+                f"Expected `views` an int of at least 0; received: {views!r}."
+            )
         if not views:
             return self._batched(
                 lambda x, _: self._compiled_latents(x), images, batch_size

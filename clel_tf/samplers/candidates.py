@@ -13,7 +13,8 @@ class Candidates:
         chain k with probability ~ exp(-G(x_k) / T),
 
     `G` being the guidance's energy as it is, under which it makes the remaining
-    steps. This is one resampling step of sequential Monte Carlo, in each row.
+    steps. It is a search for modes, which favours those of strong guidance over
+    their share of the density; `candidates=1` is the plain chain.
 
     Args:
         count: int >= 1. Chains a row; 1 for none but the row's own.
@@ -27,10 +28,6 @@ class Candidates:
     >>> from clel_tf.samplers import Candidates
     >>> Candidates(8).steps_of(140)
     20
-
-    Reference:
-        [Del Moral, Doucet, Jasra: Sequential Monte Carlo Samplers, JRSS B,
-        2006](https://doi.org/10.1111/j.1467-9868.2006.00553.x)
     """
 
     count: int = 16

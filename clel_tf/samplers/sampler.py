@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -63,7 +65,15 @@ class Sampler:
         """
         raise NotImplementedError
 
-    def run(self, energy_fn, initial, keys, num_steps=None, project=None):
+    def run(
+        self,
+        energy_fn,
+        initial,
+        keys,
+        num_steps=None,
+        project=None,
+        first_step=0,
+    ):
         """Runs chains from `initial`, or from its projection.
 
         Args:
@@ -74,6 +84,8 @@ class Sampler:
                 number a row, or None for `self.num_steps`.
             project: None, or a function of float32 images `(n, ...)` giving
                 images of that shape which satisfy a constraint.
+            first_step: int or int32 scalar tensor. Steps that were made before,
+                for schedules and for noise of its own.
 
         Returns:
             Tuple of float32 samples `(n, ...)` and of what the last step saw,
@@ -83,6 +95,7 @@ class Sampler:
 
         def run(initial, keys, steps):
             state = self.init(energy_fn, initial, project)
+            state = state._replace(step=state.step + first_step)
             state, info = chain.run(
                 state,
                 lambda state: self.step(state, energy_fn, keys, project),
@@ -98,21 +111,7 @@ class Sampler:
 
     def largest_step_size(self, num_steps):
         """The largest step size of a chain of `num_steps` steps, a float."""
-        if not isinstance(self.step_size, _Schedule):
-            return float(self.step_size)
-
-        @tf.function(autograph=False)
-        def largest():
-            return tf.reduce_max(
-                tf.map_fn(
-                    lambda step: tf.cast(self.step_size(step), tf.float32),
-                    tf.range(num_steps),
-                    fn_output_signature=tf.float32,
-                )
-            )
-
-        with tf.init_scope():  # a number, in the midst of a graph too
-            return float(largest())
+        return _largest_step_size(self, num_steps)
 
     def get_config(self):
         return {
@@ -139,6 +138,25 @@ class Sampler:
 
     def __hash__(self):
         return hash((type(self), _frozen(self.get_config())))
+
+
+@functools.lru_cache(64)
+def _largest_step_size(sampler, num_steps):
+    if not isinstance(sampler.step_size, _Schedule):
+        return float(sampler.step_size)
+
+    @tf.function(autograph=False)
+    def largest():
+        return tf.reduce_max(
+            tf.map_fn(
+                lambda step: tf.cast(sampler.step_size(step), tf.float32),
+                tf.range(num_steps),
+                fn_output_signature=tf.float32,
+            )
+        )
+
+    with tf.init_scope():  # a number, in the midst of a graph too
+        return float(largest())
 
 
 def check(name, value, valid, expected):

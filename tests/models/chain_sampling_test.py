@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -147,6 +148,34 @@ def test_unguided_chains_are_their_own_only_candidates(model):
     np.testing.assert_allclose(model.sample(3, energy=known), plain, atol=1e-6)
 
 
+def test_components_are_those_of_the_samples(model):
+    zero, one = (
+        Inpaint(np.full((8, 8, 1), v), np.zeros((8, 8, 1))) for v in (0.0, 1.0)
+    )
+    either = zero | one
+    (components,) = model.components(either, 40, seed=5)
+    drawn = model.sample(40, energy=either, num_steps=1, seed=5)
+    np.testing.assert_array_equal(drawn[:, 0, 0, 0], components)
+
+
+def test_schedules_go_on_after_the_candidates(model):
+    # Steps of 1 up to the tenth, and of nothing after: nothing moves there.
+    steps = keras.optimizers.schedules.PiecewiseConstantDecay([5], [1.0, 1e-9])
+    sampler = SGLD(steps, 0.0, sample_steps=14)
+    pull = energies.WithoutPrior(
+        [energies.Function(lambda x: 0.05 * tf.reduce_sum(x, (1, 2, 3)))]
+    )
+    start, end = (
+        model.sample(
+            2, energy=pull, sampler=sampler, candidates=c, num_steps=14
+        )
+        for c in (Candidates(2, 0.5), 1)
+    )
+    # Six steps of 0.05 down, but for the bound, whatever they are made in.
+    for images_ in (start, end):
+        assert np.mean(images_ == 0.0) == pytest.approx(0.3, abs=0.15)
+
+
 def test_inpainting_keeps_the_pixels_and_paints_the_others(model):
     given, mask = images(3), np.zeros((8, 8, 1))
     mask[:, 4:] = 1
@@ -191,17 +220,22 @@ def test_rounds_share_the_steps(steps, rounds, final, expected):
 
 def test_other_samplers_take_the_same_energies(model):
     start = model.sample(4)
-    energy = Conditional(LATENTS[0]) + Inpaint(start, np.ones((8, 8, 1)))
+    mask = np.zeros((8, 8, 1))
+    mask[:4] = 1
+    energy = Conditional(LATENTS[0]) + Inpaint(start, mask)
     adjusted = MALA(1.0, model.sampler.langevin_temperature)
     moved = model.sample(
         4, energy=energy, initial=start, sampler=adjusted, num_steps=5
     )
     assert moved.shape == start.shape
+    np.testing.assert_array_equal(moved[:, 4:], start[:, 4:])
     assert 0 < np.abs(moved - start).max() < 0.2
 
 
 def test_a_trace_follows_the_chains_of_sample(model):
-    energy = Conditional(LATENTS[:4])
+    mask = np.zeros((8, 8, 1))
+    mask[:4] = 1
+    energy = Conditional(LATENTS[:4]) + Inpaint(images(4), mask)
     trace = model.trace(4, energy=energy, num_steps=6, every=3, seed=2)
     expected = model.sample(4, energy=energy, num_steps=6, seed=2, candidates=1)
     assert trace.steps.tolist() == [3, 6]

@@ -109,5 +109,11 @@ def nearest_class_mean_accuracy(latents, labels, means, classes):
     ...     np.eye(2), [5, 7], np.eye(2), np.array([5, 7]))
     1.0
     """
+    labels = np.asarray(labels)
+    if labels.shape != (len(latents),):
+        raise ValueError(
+            f"Expected a label for each of {len(latents)} latents; received: "
+            f"shape {labels.shape}."
+        )
     nearest = np.asarray(classes)[np.argmax(latents @ np.transpose(means), -1)]
-    return float(np.mean(nearest == np.asarray(labels)))
+    return float(np.mean(nearest == labels))

@@ -23,9 +23,9 @@ class DataFidelity(Guidance):
         (weight T / sigma**2) |A x - y|**2 / 2
 
     With a weight of 1 the likelihood enters in nats, times the temperature of
-    the chain, as every term that is not the model's own: chains then draw from
-    the posterior `p(x | y)` of the model's prior. A larger weight trusts the
-    measurement more than its noise warrants.
+    the chain, as every term that is not the model's own: the energy is then
+    that of the posterior `p(x | y)` under the model's prior. A larger weight
+    trusts the measurement more than its noise warrants.
 
     Args:
         observed: float array of one row's `A x`, or of as many as rows. It may
@@ -39,8 +39,8 @@ class DataFidelity(Guidance):
 
     Raises:
         ValueError: when sampled, if the operator is not linear, or the chain's
-            steps are unstable under it: `step * lambda * |A|**2 >= 2`, with
-            `lambda = weight T / sigma**2`.
+            steps are unstable under all measurements: the sum of
+            `step * lambda * |A|**2` at least 2, `lambda = weight T / sigma**2`.
 
     Example:
 
@@ -55,6 +55,8 @@ class DataFidelity(Guidance):
     def __init__(self, observed=None, operator=None, sigma=None, weight=1.0):
         self.operator = operator
         super().__init__(observed=observed, sigma=sigma, weight=weight)
+
+    def validate(self):
         check_at_least("sigma", self.sigma, 0, exclusive=True)
         check_at_least("weight", self.weight, 0)
 
@@ -63,22 +65,28 @@ class DataFidelity(Guidance):
 
     def check(self, setting):
         super().check(setting)
-        if any(map(tf.is_tensor, (self.sigma, self.weight))):
-            return
-        shape, norm = _measure(self.operator, tuple(setting.image_shape))
+        if not setting.temperature > 0:
+            raise ValueError(
+                "Expected chains of a temperature above 0, in whose units a "
+                f"measurement enters; received: {setting.temperature}."
+            )
+        shape, _ = _measure(self.operator, tuple(setting.image_shape))
         if self.observed.shape[-3:] != shape:
             raise ValueError(
                 f"Expected `observed` of the operator's shape {shape}; "
                 f"received: {self.observed.shape}."
             )
+
+    def stiffness(self, setting):
+        if any(map(tf.is_tensor, (self.sigma, self.weight))):
+            return 0.0  # of a graph, not known yet
+        _, norm = _measure(self.operator, tuple(setting.image_shape))
         factor = float(np.max(self.weight / self.sigma**2)) * setting.weight
-        stiffness = setting.step_size * setting.temperature * factor * norm**2
-        if not stiffness < 2.0:
-            raise ValueError(
-                "Expected step * weight * T / sigma**2 * |A|**2 below 2, where "
-                "Langevin steps are stable; received: "
-                f"{stiffness:.3g}. Take a smaller weight or step."
-            )
+        return setting.step_size * setting.temperature * factor * norm**2
+
+    @property
+    def measurements(self):
+        return 1
 
     def rows(self, keys, setting=None):
         own, terms = super().rows(keys, setting)
@@ -86,8 +94,10 @@ class DataFidelity(Guidance):
         lead = _LEAD * factor
         if setting is not None:
             _, norm = _measure(self.operator, tuple(setting.image_shape))
+            # All measurements together lead no further than stable steps.
             pull = setting.step_size * setting.temperature * setting.weight
-            lead = tf.minimum(lead, 1.0 / (pull * norm**2 + 1e-30))
+            pull *= setting.measurements * norm**2
+            lead = tf.minimum(lead, 1.0 / (pull + 1e-30))
         own |= {"factor": factor, "lead": tf.maximum(lead, factor)}
         return own, terms
 
@@ -118,15 +128,20 @@ def _apply(operator, images):
 def _measure(operator, image_shape):
     """Shape of an operator's result, and its largest singular value.
 
-    By power iteration on `A^T A`, `A^T` being the gradient of `A`.
+    They are measured once, by `check`, outside of any graph.
     """
     keys = random.fold_in(random.as_key(0), tf.range(2))
     x, other = tf.split(random.normal(keys, image_shape), 2)
+    shape = _check_linear(operator, x, other)
+    return shape, _norm(operator, x)
+
+
+def _check_linear(operator, x, other):
     y = _apply(operator, x)
     if y.shape.rank != 4 or y.shape[0] != 1:
         raise ValueError(
             "Expected an operator that gives rows of images; received rows of "
-            f"shape {y.shape[1:]} for images {image_shape}."
+            f"shape {y.shape[1:]} for images {tuple(x.shape[1:])}."
         )
     combined = _apply(operator, 2.0 * x - 3.0 * other)
     expected = 2.0 * y - 3.0 * _apply(operator, other)
@@ -135,6 +150,11 @@ def _measure(operator, image_shape):
         raise ValueError(
             "Expected a linear operator: A(2x - 3z) is not 2 A(x) - 3 A(z)."
         )
+    return tuple(y.shape[1:])
+
+
+def _norm(operator, x):
+    """By power iteration on `A^T A`, `A^T` being the gradient of `A`."""
     for _ in range(_POWER_ITERATIONS):
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -142,4 +162,4 @@ def _measure(operator, image_shape):
             half_square = 0.5 * tf.reduce_sum(tf.square(y))
         x = tape.gradient(half_square, x)  # A^T A x
         x /= tf.maximum(tf.norm(x), 1e-30)
-    return tuple(y.shape[1:]), float(tf.norm(_apply(operator, x)))
+    return float(tf.norm(_apply(operator, x)))

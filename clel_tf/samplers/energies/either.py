@@ -16,8 +16,8 @@ class Either(Guidance):
         p(x) = sum_i w_i p(x | term_i)
 
     The mixture is exact, and its shares are the weights', however easy the
-    terms are to fulfil. `a | b` makes one; `components` tells which term each
-    row has. `SoftEither` is the other reading of OR.
+    terms are to fulfil. `a | b` makes one; `CLEL.components` tells which term
+    each sample has. `SoftEither` is the other reading of OR.
 
     Args:
         terms: sequence of `Guidance` terms.
@@ -42,7 +42,9 @@ class Either(Guidance):
         if weights is None:
             weights = np.ones(len(terms))
         super().__init__(terms, weights=weights)
-        check_weights(self.weights, terms)
+
+    def validate(self):
+        check_weights(self.weights, self.terms)
         if isinstance(self.weights, np.ndarray):
             totals = self.weights.sum(axis=-1)
             if not np.all(totals > 0):
@@ -51,6 +53,9 @@ class Either(Guidance):
                     f"{self.weights.tolist()}."
                 )
 
+    def stiffness(self, setting):
+        return max(term.stiffness(setting) for term in self.terms)
+
     @classmethod
     def of(cls, *terms):
         """OR of terms; ORs of equal weights among them become part of it."""
@@ -58,7 +63,7 @@ class Either(Guidance):
             return NotImplemented
         parts = []
         for term in terms:
-            even = isinstance(term, cls) and np.all(term.weights == 1)
+            even = isinstance(term, cls) and np.ptp(term.weights) == 0
             parts += term.terms if even else [term]
         return cls(parts)
 
@@ -73,10 +78,12 @@ class Either(Guidance):
         return {**own, "component": tf.minimum(component, last)}, terms
 
     def components(self, keys):
-        """Which term each row has.
+        """Which term each row of `rows(keys)` has.
+
+        Of samples of a model, `CLEL.components` tells.
 
         Args:
-            keys: uint64 tensor `(n,)`, the rows' keys.
+            keys: uint64 tensor `(n,)`, a key a row.
 
         Returns:
             int32 NumPy array `(n,)`, places in `terms`.

@@ -4,9 +4,25 @@ from clel_tf.samplers.energies.term import Term
 class Energy(Term):
     """A whole energy, whose density `exp(-E(x) / T)` a sampler can draw from.
 
-    Whole energies take guidance terms (`energy + term`), but neither weights
-    nor one another by operators: each holds a prior of its own.
+    `Marginal` and `WithoutPrior` take guidance terms (`energy + term`). None
+    takes weights or another energy by operators: each holds its own prior.
     """
+
+    def check(self, setting):
+        super().check(setting)
+        stiffness = self.stiffness(setting)
+        if not stiffness < 2.0:
+            raise ValueError(
+                "Expected step * weight * T / sigma**2 * |A|**2 below 2 over "
+                "all measurements, where Langevin steps are stable; received: "
+                f"{stiffness:.3g}. Take a smaller weight or step."
+            )
+
+    def rows(self, keys, setting=None):
+        if setting is not None:
+            count = max(self.measurements, 1)
+            setting = setting._replace(measurements=count)
+        return super().rows(keys, setting)
 
     def __neg__(self):
         raise TypeError(

@@ -43,10 +43,17 @@ class Function(Guidance):
         return self.function, tuple(self.ranks.values())
 
     def value(self, seen, rows):
-        return self.function(seen.images, *rows[0].values())
+        value = self.function(seen.images, *rows[0].values())
+        if value.shape.rank != 1:
+            raise ValueError(
+                "Expected a function that gives energies (n,), one a row; "
+                f"received shape: {value.shape}."
+            )
+        return value
 
     def get_config(self):
         return {
+            **super().get_config(),
             "function": serialize_function(self.function),
             "ranks": list(self.ranks.values()),
         }
@@ -56,7 +63,10 @@ class Function(Guidance):
         function = keras.saving.deserialize_keras_object(
             config["function"], custom_objects
         )
-        return cls(function, ranks=config["ranks"])
+        term = cls(function, ranks=config["ranks"])
+        for name in term.ranks:
+            setattr(term, name, term._array(name, config.get(name)))
+        return term
 
 
 def serialize_function(function):

@@ -30,13 +30,20 @@ class Inpaint(Guidance):
     is_constrained = True
 
     def __init__(self, images=None, mask=None):
-        if not tf.is_tensor(images) and images is not None:
-            images = _check_range(np.asarray(images))
-        if not tf.is_tensor(mask) and mask is not None:
-            mask = np.asarray(mask)
-            if not np.all((mask == 0) | (mask == 1)):
-                raise ValueError("Expected a `mask` of 0 and 1.")
+        if images is not None and not tf.is_tensor(images):
+            _check_floating(np.asarray(images))
         super().__init__(images=images, mask=mask)
+
+    def validate(self):
+        images, mask = self.images, self.mask
+        if isinstance(mask, np.ndarray) and np.any((mask != 0) & (mask != 1)):
+            raise ValueError("Expected a `mask` of 0 and 1.")
+        if isinstance(images, np.ndarray) and images.size:
+            if not (images.min() >= 0 and images.max() <= 1):
+                raise ValueError(
+                    "Expected `images` in [0, 1]; received values in "
+                    f"[{images.min()}, {images.max()}]."
+                )
 
     def check(self, setting):
         super().check(setting)
@@ -60,16 +67,10 @@ class Inpaint(Guidance):
         return tf.where(masked, images, rows[0]["images"])
 
 
-def _check_range(images):
+def _check_floating(images):
     if not np.issubdtype(images.dtype, np.floating):
         raise TypeError(
             "Expected floating images in [0, 1] (of bytes of a data set: "
             "`clel_tf.data.dequantize(images, levels)`); received: "
             f"{images.dtype}."
         )
-    if images.size and not (images.min() >= 0 and images.max() <= 1):
-        raise ValueError(
-            "Expected `images` in [0, 1]; received values in "
-            f"[{images.min()}, {images.max()}]."
-        )
-    return images

@@ -33,9 +33,9 @@ class LatentGuidance(Guidance):
         if ratio is None:
             ratio = DEFAULT_RATIO if beta is None else 0.0
         beta = 0.0 if beta is None else beta
-        super().__init__(
-            latents=_unit(latents), ratio=ratio, beta=beta, **scalars
-        )
+        super().__init__(latents=latents, ratio=ratio, beta=beta, **scalars)
+
+    def validate(self):
         check_at_least("ratio", self.ratio, 0)
         check_at_least("beta", self.beta, 0)
 
@@ -47,8 +47,7 @@ class LatentGuidance(Guidance):
                 f"Expected latents of dimension {setting.latent_dim}; "
                 f"received: {dimension}."
             )
-        relative = not tf.is_tensor(self.ratio) and np.any(self.ratio > 0)
-        if relative and not setting.energy_scale > 0:
+        if self._is_relative() and not setting.energy_scale > 0:
             raise ValueError(
                 "Expected `beta`, as the model does not know its energy's "
                 "scale, of which `ratio` is a multiple: it learns it in "
@@ -57,22 +56,29 @@ class LatentGuidance(Guidance):
 
     def rows(self, keys, setting=None):
         own, terms = super().rows(keys, setting)
+        if setting is None and self._is_relative():
+            raise ValueError(
+                "Expected `beta`, or a `setting` with the energy's scale, of "
+                "which `ratio` is a multiple; received neither."
+            )
         scale = setting.energy_scale if setting else 0.0
         weight = own.pop("beta") + 2.0 * scale * own.pop("ratio")
         return {**own, "weight": weight}, terms
+
+    def _is_relative(self):
+        return not tf.is_tensor(self.ratio) and np.any(self.ratio > 0)
+
+    def _array(self, name, value):
+        value = super()._array(name, value)
+        if name != "latents" or not isinstance(value, np.ndarray):
+            return value
+        norms = np.linalg.norm(value, axis=-1, keepdims=True)
+        if not np.all(norms > 0):
+            raise ValueError("Expected `latents` without zero vectors.")
+        return value / norms
 
     def cosine(self, seen, rows):
         return tf.reduce_sum(seen.latents * rows[0]["latents"], axis=-1)
 
     def weight(self, seen, rows):
         return rows[0]["weight"] * (_LEAD if seen.leading else 1.0)
-
-
-def _unit(latents):
-    if latents is None or tf.is_tensor(latents):
-        return latents
-    latents = np.asarray(latents, "float32")
-    norms = np.linalg.norm(latents, axis=-1, keepdims=True)
-    if not np.all(norms > 0):
-        raise ValueError("Expected `latents` without zero vectors.")
-    return latents / norms

@@ -28,6 +28,7 @@ class Marginal(Energy):
     """
 
     def __init__(self, terms=()):
+        terms = tuple(terms)
         for term in terms:
             if not isinstance(term, Guidance):
                 raise TypeError(

@@ -3,6 +3,7 @@ import numpy as np
 import tensorflow as tf
 
 from clel_tf.samplers.energies.guidance import Guidance
+from clel_tf.samplers.energies.term import check_at_least
 from clel_tf.samplers.energies.weighted_sum import as_guidance
 from clel_tf.samplers.energies.weighted_sum import check_weights
 from clel_tf.samplers.energies.weighted_sum import with_weights
@@ -36,12 +37,18 @@ class SoftEither(Guidance):
         if weights is None:
             weights = np.ones(len(terms))
         super().__init__(terms, weights=weights)
-        check_weights(self.weights, terms)
         if self.is_constrained:
             raise ValueError(
                 "Expected terms without exact constraints, of which `Either` "
                 "takes one a row; received one."
             )
+
+    def validate(self):
+        check_weights(self.weights, self.terms)
+        check_at_least("weights", self.weights, 0, exclusive=True)
+
+    def stiffness(self, setting):
+        return max(term.stiffness(setting) for term in self.terms)
 
     def check(self, setting):
         super().check(setting)

@@ -20,6 +20,7 @@ class Setting(NamedTuple):
         temperature: float, `T` of the chain.
         step_size: float, the largest of the chain.
         weight: float, the largest by which sums have multiplied the term.
+        measurements: int, the number of `DataFidelity` terms of the energy.
     """
 
     image_shape: tuple
@@ -28,6 +29,7 @@ class Setting(NamedTuple):
     temperature: float
     step_size: float
     weight: float = 1.0
+    measurements: int = 1
 
 
 class Bound:
@@ -95,6 +97,10 @@ class Term:
         self.leads |= any(t.leads for t in self.terms)
         for name in self.ranks:
             setattr(self, name, self._array(name, tensors[name]))
+        self.validate()
+
+    def validate(self):
+        """Raises `ValueError` if a tensor's values are out of their range."""
 
     def value(self, seen, rows):
         """Energies of images.
@@ -128,6 +134,18 @@ class Term:
                 )
         for i, term in enumerate(self.terms):
             term.check(self.setting_of(i, setting))
+
+    def stiffness(self, setting):
+        """The largest `step * curvature` that measurements give the energy."""
+        return sum(
+            term.stiffness(self.setting_of(i, setting))
+            for i, term in enumerate(self.terms)
+        )
+
+    @property
+    def measurements(self):
+        """int. The number of `DataFidelity` terms."""
+        return sum(term.measurements for term in self.terms)
 
     def setting_of(self, i, setting):
         """The `Setting` of one of the terms."""
@@ -168,6 +186,7 @@ class Term:
             terms.append(term.with_tensors(tensors[:count]))
             tensors = tensors[count:]
         copied.terms = tuple(terms)
+        copied.validate()
         return copied
 
     def rows(self, keys, setting=None):
@@ -199,13 +218,15 @@ class Term:
         Args:
             network: energy network or its `inference_function`, or None.
             keys: uint64 tensor `(n,)`, a key a row.
-            temperature: float. `T` of the chain.
+            temperature: float. `T` of the chain, where there is no `setting`.
             setting: `Setting` or None; see `rows`.
 
         Returns:
             `Bound`: a function of images `(n, ...)` giving `(n,)`; its
             attribute `project` is None or the constraints' projection.
         """
+        if setting is not None:
+            temperature = setting.temperature
         return Bound(self, self.rows(keys, setting), network, temperature)
 
     def get_config(self):
@@ -230,7 +251,11 @@ class Term:
                 for x in config["terms"]
             ]
             config = {**config, "terms": terms}
-        return cls(**config)
+        energy = cls(**config)
+        for name in energy.ranks:
+            if name not in config:  # not its default, but what it was
+                setattr(energy, name, None)
+        return energy
 
     def __eq__(self, other):
         if type(self) is not type(other) or self.static() != other.static():
@@ -246,7 +271,9 @@ class Term:
     def _array(self, name, value):
         if value is None:
             return None
-        if not tf.is_tensor(value):
+        if tf.is_tensor(value) and not hasattr(value, "numpy"):
+            value = tf.cast(value, tf.float32)  # of a graph
+        else:
             value = np.asarray(value, "float32")
             if not np.all(np.isfinite(value)):
                 raise ValueError(

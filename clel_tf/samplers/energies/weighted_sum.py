@@ -32,7 +32,9 @@ class WeightedSum(Guidance):
         if weights is None:
             weights = np.ones(len(terms))
         super().__init__(terms, weights=weights)
-        check_weights(self.weights, terms)
+
+    def validate(self):
+        check_weights(self.weights, self.terms)
 
     @classmethod
     def of(cls, *terms):

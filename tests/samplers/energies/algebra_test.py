@@ -90,6 +90,7 @@ def test_what_has_no_meaning_is_refused(compose, words):
         (lambda: WeightedSum([A, B], [1.0]), "2 weights.*received: 1"),
         (lambda: Either([A, B], [0.0, 0.0]), "positive sum"),
         (lambda: SoftEither([A, Inpaint()]), "without exact constraints"),
+        (lambda: SoftEither([A], [0.0]), "`weights` above 0"),
         (lambda: Conditional(np.zeros(3)), "zero vectors"),
         (lambda: Conditional([np.nan, 1.0]), "zero vectors|finite"),
         (lambda: Conditional(np.ones((2, 2, 2))), "`latents` of rank 1"),
@@ -160,6 +161,34 @@ def test_a_function_that_is_not_registered_is_no_configuration():
     term = DataFidelity(operator=lambda x: 2.0 * x, sigma=1.0)
     with pytest.raises(ValueError, match="registered"):
         term.get_config()
+
+
+def test_scalars_that_differ_between_rows_are_missing_not_default():
+    for energy in (
+        Conditional(np.eye(3)[0], ratio=[1.0, 2.0]),
+        np.array([1.0, 2.0]) * Function(brightness),
+    ):
+        copied = type(energy).from_config(energy.get_config())
+        copied = copied.with_tensors(
+            [
+                t if t is not None else s
+                for t, s in zip(copied.tensors, energy.tensors)
+            ]
+        )
+        assert copied == energy
+    term = type(energy).from_config(energy.get_config())
+    with pytest.raises(ValueError, match="`weights` of WeightedSum"):
+        (Marginal() + term).check(energies.Setting((4, 4, 1), 3, 1, 1, 1))
+
+
+def test_functions_keep_their_scalars():
+    term = Function(brightness, 2.0, np.ones(3))
+    copied = Function.from_config(term.get_config())
+    assert copied.tensors[0] == 2.0 and copied.tensors[1] is None
+
+
+def test_terms_may_come_from_a_generator():
+    assert len(Marginal(x for x in (A, B)).terms) == 2
 
 
 def test_equality_is_of_structure_and_tensors():

@@ -9,6 +9,7 @@ class Planes:
 
     def latents(self, images, views=0, seed=0):
         seen = np.reshape(images, (len(images), -1))[:, :2]
+        seen = seen[:, ::-1] if views else seen  # its views are mirrored
         return seen / np.linalg.norm(seen, axis=1, keepdims=True)
 
     def energy_latents(self, images):
@@ -24,11 +25,15 @@ def images_of(pixels):
 def test_means_are_normalised_after_the_latents_are():
     # Long and short vectors count alike: means of directions, not of pixels.
     images = images_of([[1.0, 0.0], [0.0, 0.1], [0.6, 0.8], [0.5, 0.0]])
-    means, labels = energies.class_means(Planes(), images, [7, 7, 2, 2])
+    means, labels = energies.class_means(
+        Planes(), images, [7, 7, 2, 2], views=0
+    )
     assert labels.tolist() == [2, 7]
     expected = np.array([[1.6, 0.8], [1.0, 1.0]])
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(means, expected, atol=1e-6)
+    views, _ = energies.class_means(Planes(), images, [7, 7, 2, 2])
+    np.testing.assert_allclose(views, expected[:, ::-1], atol=1e-6)
     other, _ = energies.class_means(
         Planes(), images, [7, 7, 2, 2], of="energy_network"
     )
@@ -39,6 +44,8 @@ def test_like_takes_one_image_or_one_a_row():
     images = images_of([[1.0, 0.0], [0.0, 0.5]])
     rows = energies.like(Planes(), images, beta=1.0)
     assert rows.latents.tolist() == [[1, 0], [0, 1]]
+    views = energies.like(Planes(), images, beta=1.0, views=2)
+    assert views.latents.tolist() == [[0, 1], [1, 0]]
     alone = energies.like(Planes(), images[1], ratio=3.0)
     assert alone.latents.tolist() == [0, 1]
     assert float(alone.ratio) == 3.0

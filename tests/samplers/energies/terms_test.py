@@ -19,7 +19,11 @@ TEMPERATURE = 0.01
 SETTING = energies.Setting(SHAPE, 3, 0.5, TEMPERATURE, 0.1)
 
 
+PASSES = []
+
+
 def network(images, training=False):
+    PASSES.append(1)
     # A Gaussian prior around 1/2; the latent is of the first three pixels.
     flat = tf.reshape(images, (-1, 16))
     return STIFFNESS**0.5 * (flat - 0.5), flat[:, :3]
@@ -59,6 +63,30 @@ def test_conditions_add_to_one_prior():
     energy += Conditional(b, beta=0.3)
     expected = marginal(x) - 0.2 * cosines(x, a) - 0.3 * cosines(x, b)
     np.testing.assert_allclose(value(energy, x), expected, atol=1e-5)
+
+
+def test_all_terms_share_one_pass():
+    term = Conditional(np.eye(3)[0], beta=0.1)
+    PASSES.clear()
+    value(Marginal() + term + ~term + (term | term), images_of(2))
+    assert len(PASSES) == 1
+
+
+def test_a_ratio_without_its_scale_is_refused():
+    with pytest.raises(ValueError, match="`setting` with the energy's scale"):
+        Conditional(np.eye(3)[0]).rows(keys_of(2))
+
+
+def test_tensors_are_checked_and_normalised_as_arrays_are():
+    x = images_of(2)
+    given = Conditional(tf.constant([3.0, 0.0, 4.0], tf.float64), beta=0.1)
+    np.testing.assert_allclose(
+        value(given, x), -0.1 * cosines(x, np.array([3.0, 0, 4.0])), atol=1e-5
+    )
+    with pytest.raises(ValueError, match="`beta` of at least 0"):
+        Conditional(np.eye(3)[0], beta=tf.constant(-1.0))
+    with pytest.raises(ValueError, match="`beta` of at least 0"):
+        given.with_tensors([np.eye(3)[0], 0.0, -1.0])
 
 
 def test_a_ratio_is_a_multiple_of_the_energys_own_gradient():
@@ -118,6 +146,12 @@ def test_functions_get_their_rows():
     np.testing.assert_allclose(value(term, x), expected, rtol=1e-5)
 
 
+def test_functions_of_another_shape_are_refused():
+    term = Function(lambda x: tf.reduce_sum(x, (2, 3)))
+    with pytest.raises(ValueError, match="one a row; received shape"):
+        value(term, images_of(3))
+
+
 def test_a_measurement_enters_in_nats_times_the_temperature():
     x, y = images_of(3), images_of(3, (2, 2, 1))
     term = DataFidelity(y, energies.AveragePool(2), sigma=0.2, weight=3.0)
@@ -154,26 +188,68 @@ def test_denoising_samples_the_posterior():
     assert x.var() == pytest.approx(variance, rel=4 * (2 / x.size) ** 0.5)
 
 
-@pytest.mark.parametrize(("weight", "stable"), [(1.9, True), (2.1, False)])
-def test_unstable_measurements_are_refused(weight, stable):
-    # step * weight * T / sigma^2 * |A|^2 = weight * (2 * 1/2)^2; the operator
-    # doubles means of two columns, which has the norm 2 * 2^(-1/2).
+def half_as_stiff_as_may_be(weight):
+    # step * weight * T / sigma^2 * |A|^2 = weight, of an operator that doubles
+    # means of two columns, whose norm is 2 * 2^(-1/2).
     sigma = (SETTING.step_size * SETTING.temperature * 2) ** 0.5
-    term = DataFidelity(
-        np.zeros((4, 2, 1)),
-        lambda x: 2.0 * tf.nn.avg_pool2d(x, (1, 2), (1, 2), "VALID"),
-        sigma,
-        weight,
-    )
-    if stable:
-        term.check(SETTING)
+    return DataFidelity(np.zeros((4, 2, 1)), doubled_means, sigma, weight)
+
+
+def doubled_means(x):
+    return 2.0 * tf.nn.avg_pool2d(x, (1, 2), (1, 2), "VALID")
+
+
+@pytest.mark.parametrize(
+    ("weights", "sum_of_weights"),
+    [([1.9], 1.9), ([2.1], 2.1), ([1.0, 0.9], 1.9), ([1.5, 1.5], 3.0)],
+)
+def test_measurements_are_stable_together_or_refused(weights, sum_of_weights):
+    energy = Marginal([half_as_stiff_as_may_be(w) for w in weights])
+    if sum_of_weights < 2:
+        energy.check(SETTING)
         return
-    with pytest.raises(ValueError, match="below 2.*received: 2.1"):
-        term.check(SETTING)
-    with pytest.raises(ValueError, match="below 2"):
-        (3.0 * DataFidelity(term.observed, term.operator, sigma, 1.0)).check(
-            SETTING
-        )
+    with pytest.raises(ValueError, match=f"received: {sum_of_weights:.3g}"):
+        energy.check(SETTING)
+
+
+def test_weights_count_for_stability_and_ors_take_the_largest():
+    term = half_as_stiff_as_may_be(1.0)
+    (Marginal() + (term | term | term)).check(SETTING)
+    with pytest.raises(ValueError, match="received: 3"):
+        (Marginal() + 3.0 * term).check(SETTING)
+
+
+def test_a_measurement_needs_a_temperature():
+    term = DataFidelity(np.zeros(SHAPE), None, sigma=1.0)
+    with pytest.raises(ValueError, match="temperature above 0"):
+        term.check(SETTING._replace(temperature=0.0))
+
+
+def leading(energy, images):
+    rows = energy.rows(keys_of(len(images)), SETTING)
+    bound = energies.Bound(energy, rows, network, TEMPERATURE, leading=True)
+    return bound(tf.constant(images)).numpy()
+
+
+def test_candidates_are_guided_more_strongly():
+    x, z = images_of(5), np.eye(3)[0]
+    plain = value(Conditional(z, beta=0.1), x)
+    np.testing.assert_allclose(
+        leading(Conditional(z, beta=0.1), x), 16 * plain, rtol=1e-5
+    )
+    weak = DataFidelity(x[::-1], None, sigma=5.0)
+    np.testing.assert_allclose(
+        leading(weak, x), 300 * value(weak, x, setting=SETTING), rtol=1e-4
+    )
+
+
+def test_measurements_lead_no_further_than_stable_steps():
+    # Each by 1 / (step |A|^2) shared by all: half a residual's square over it.
+    x, y = images_of(5), images_of(5)[::-1]
+    terms = [DataFidelity(y, None, sigma=0.05)] * 2
+    expected = 0.5 * np.sum((x - y) ** 2, (1, 2, 3)) / SETTING.step_size
+    received = leading(Marginal(terms), x) - marginal(x)
+    np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
