@@ -26,13 +26,17 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch):
     assert names["images"].shape == (3, 8, 8, 1)
 
 
-@pytest.mark.parametrize("name", ["augmentation", "data"])
+@pytest.mark.parametrize(
+    "name",
+    ["augmentation", "data", pytest.param("steering", marks=pytest.mark.slow)],
+)
 def test_the_docs_python_runs(name):
     text = (README.parent / "docs" / f"{name}.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     assert blocks
+    names = {}
     for block in blocks:
-        exec(compile(block, f"{name}.md", "exec"), {})
+        exec(compile(block, f"{name}.md", "exec"), names)
 
 
 def test_the_docs_have_no_gaps():

@@ -222,6 +222,7 @@ def test_a_compiled_step_does_not_trace_again(monkeypatch):
     assert len(traces) == first
 
 
+@pytest.mark.slow
 def test_a_whole_step_compiles_with_xla_and_agrees_with_the_plain_graph():
     # Views that resample in ways that XLA may round otherwise are left to the
     # layers' tests; here the step's parts must go through the compiler.
@@ -236,6 +237,7 @@ def test_a_whole_step_compiles_with_xla_and_agrees_with_the_plain_graph():
     np.testing.assert_allclose(xla_buffer, plain_buffer, atol=1.01 / 256)
 
 
+@pytest.mark.slow
 def test_steps_per_execution_gives_the_same_weights():
     runs = []
     for steps in (1, 4):
@@ -302,6 +304,7 @@ def test_two_replicas_with_equal_halves_make_the_step_of_one():
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_replicas_have_chains_of_their_own():
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
