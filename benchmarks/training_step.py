@@ -121,13 +121,14 @@ def _all_else(model, pixels):
         for network in (model.energy_network, model.encoder)
     )
 
-    def resting(energy_fn, initial, keys, num_steps=None):
+    def resting(energy_fn, initial, keys, *_):
         return initial, LangevinInfo(*[tf.zeros(len(pixels))] * 3)
 
     def given(positives, negatives, keys):
         # Read the images as the losses would, lest they be left out.
         loss = _total([positives, negatives])
-        return {"energy_loss": loss, "encoder_loss": loss}, gradients
+        names = "energy_loss", "encoder_loss", "energy_positive"
+        return dict.fromkeys(names, loss), gradients
 
     def step():
         with contextlib.ExitStack() as stack:

@@ -108,6 +108,11 @@ class SamplerModule:
         self.ood_threshold = _check_threshold(ood_threshold)
         self.ratio = ratio
         self.candidates = _check_candidates(candidates)
+        # Read now: what graphs read of the model, they hold.
+        self._setting = model.setting(self.sampler, self.num_steps)
+        strength = model.guidance(np.ones(self.latent_dimension), ratio)
+        self._strength = {"ratio": strength.ratio, "beta": strength.beta}
+        strength.check(self._setting)
         self.energies = self._check_energies(energies or {})
         self.xla = xla
         # Shared by the signatures, so that a file holds each graph once.
@@ -184,8 +189,9 @@ class SamplerModule:
         weights = checks.rows("weights", weights, count)
         seed = checks.as_many_rows("seed", seed, weights=weights)
         weights = checks.in_range("weights", weights, -_LARGEST, _LARGEST)
-        guidance = self.model.guidance
-        towards = [guidance(z, self.ratio) for z in self.class_latents]
+        towards = [
+            algebra.Conditional(z, **self._strength) for z in self.class_latents
+        ]
         composed = algebra.WeightedSum(
             [*towards, *(~term for term in towards)],
             tf.nn.relu(tf.concat([weights, -weights], axis=-1)),
@@ -270,13 +276,12 @@ class SamplerModule:
         ]
 
     def _sample_from(self, seed, latents, xla):
-        term = self.model.guidance(latents, self.ratio)
+        term = algebra.Conditional(latents, **self._strength)
         return self._sample_energy(seed, algebra.Marginal([term]), xla)
 
     def _sample_energy(self, seed, energy, xla=False):
-        rows = self.model.term_rows(
-            energy, random.as_key(seed), self.sampler, self.num_steps
-        )
+        keys = random.as_key(seed)
+        rows = self.model.term_rows(energy, keys, self._setting)
         # Tensors are arguments, so that signatures of one structure share it.
         chains = self._chains_of(energy.structure)
         return {"images": chains(seed, self.num_steps, rows=rows, xla=xla)}
@@ -308,7 +313,7 @@ class SamplerModule:
         first = self.candidate_steps if energy.leads else 0
         if first:
             initial = run(first, candidates=self.candidates)
-        return run(steps - first, initial=initial)
+        return run(steps - first, initial=initial, first_step=first)
 
     def _unit_latents(self, images):
         return unit(self.model.ema_encoder(images, training=False))
@@ -318,10 +323,6 @@ class SamplerModule:
         return checks.in_range("images", images, 0, 1)
 
     def _check_energies(self, energies):
-        setting = self.model.setting(self.sampler, self.num_steps)
-        # What every export's conditional signatures are made of.
-        unit_vector = np.eye(1, self.latent_dimension)[0]
-        self.model.guidance(unit_vector, self.ratio).check(setting)
         for name, energy in energies.items():
             if not re.fullmatch("[a-z][a-z0-9_]*", name):
                 raise ValueError(
@@ -335,9 +336,9 @@ class SamplerModule:
                     "a signature of every export, or looks like a twin of PNG "
                     "files or XLA."
                 )
-            energy.check(setting)
-            energy.rows(random.as_key(np.arange(1)))
-            energy.rows(random.as_key(np.arange(2)))
+            energy.check(self._setting)
+            for count in (1, 2):  # any number of rows will do
+                energy.rows(random.as_key(np.arange(count)), self._setting)
         return {
             name: algebra.Marginal([energy])
             if isinstance(energy, algebra.Guidance)

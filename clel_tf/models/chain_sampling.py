@@ -89,14 +89,13 @@ class ChainSampling:
         energy = self._energy_to_sample(energy, latents)
         images = self._check_initial(initial, n)
         candidates = _as_candidates(candidates, energy, images)
-        energy.check(self.setting(sampler, steps))
+        setting = self.setting(sampler, max(steps, 1))
+        energy.check(setting)
         first = candidates.steps_of(steps) if candidates.count > 1 else 0
         stretches = self._stretches(steps - first, rounds, final_steps)
         seeds = random.row_seeds(seed, n)
         chunk = batch_size or chunk_size(self.image_shape)
-        term_rows = self.term_rows(
-            energy, random.as_key(seeds), sampler, max(steps, 1)
-        )
+        term_rows = self.term_rows(energy, random.as_key(seeds), setting)
         run = functools.partial(
             self._sample_chunks, energy.structure, term_rows, sampler, seeds
         )
@@ -311,14 +310,15 @@ class ChainSampling:
         steps = sampler.sample_steps if num_steps is None else num_steps
         _check_counts(n=n)
         energy = self._energy_to_sample(energy)
-        energy.check(self.setting(sampler, steps))
+        setting = self.setting(sampler, max(steps, 1))
+        energy.check(setting)
         keys = random.as_key(random.row_seeds(seed, n))
         initial = self._check_initial(initial, n)
         if initial is None:
             initial = random.uniform(random.fold_in(keys, 0), self.image_shape)
         bound = energies.Bound(
             energy.structure,
-            self.term_rows(energy, keys, sampler, max(steps, 1)),
+            self.term_rows(energy, keys, setting),
             inference_function(self.ema_energy_network),
             sampler.langevin_temperature,
         )
@@ -346,7 +346,8 @@ class ChainSampling:
         """
         energy = self._energy_to_sample(energy)
         keys = random.as_key(random.row_seeds(seed, n))
-        found, left = [], [self.term_rows(energy, keys, self.sampler, 1)]
+        setting = self.setting(self.sampler, 1)
+        found, left = [], [self.term_rows(energy, keys, setting)]
         while left:
             own, terms = left.pop(0)
             if "component" in own:
@@ -354,16 +355,14 @@ class ChainSampling:
             left = [*terms, *left]
         return found
 
-    def term_rows(self, energy, keys, sampler, num_steps):
+    def term_rows(self, energy, keys, setting):
         """The tensors of an energy, one a row; see `energies.Term.rows`.
 
         Args:
             energy: `energies.Energy`.
             keys: uint64 tensor `(n,)`, of the rows' seeds.
-            sampler: the sampler of the chains.
-            num_steps: int. Their steps.
+            setting: `energies.Setting` of the chains.
         """
-        setting = self.setting(sampler, num_steps)
         return energy.rows(random.fold_in(keys, 2), setting)
 
     def setting(self, sampler, num_steps):

@@ -28,7 +28,7 @@ class Either(Guidance):
     Example:
 
     >>> from clel_tf.samplers import energies
-    >>> a, b = (energies.Conditional(z) for z in np.eye(2))
+    >>> a, b = (energies.Conditional(z, beta=1.0) for z in np.eye(2))
     >>> seeds = clel_tf.random.row_seeds(0, 1000)
     >>> counts = np.bincount((a | b).components(clel_tf.random.as_key(seeds)))
     >>> bool(np.all(np.abs(counts - 500) < 60))
