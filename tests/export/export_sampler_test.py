@@ -95,7 +95,7 @@ def test_a_failing_export_leaves_nothing(model, tmp_path, monkeypatch, broken):
         raise OSError("disk is full")
 
     class Stateful(samplers.SGLD):
-        def run(self, energy_fn, initial, keys, num_steps):
+        def run(self, energy_fn, initial, keys, *_):
             return tf.random.uniform(tf.shape(initial)), None
 
     if broken == "graph":
