@@ -4,13 +4,11 @@ import tensorflow as tf
 
 from clel_tf import random
 from clel_tf.samplers.energies.guidance import Guidance
-from clel_tf.samplers.energies.weighted_sum import as_guidance
-from clel_tf.samplers.energies.weighted_sum import check_weights
-from clel_tf.samplers.energies.weighted_sum import with_weights
+from clel_tf.samplers.energies.weighted_terms import WeightedTerms
 
 
 @keras.saving.register_keras_serializable(package="clel_tf")
-class Either(Guidance):
+class Either(WeightedTerms):
     """OR: each row is guided by one of the terms, drawn by their weights.
 
         p(x) = sum_i w_i p(x | term_i)
@@ -35,16 +33,8 @@ class Either(Guidance):
     True
     """
 
-    ranks = {"weights": 1}
-
-    def __init__(self, terms, weights=None):
-        terms = as_guidance(terms)
-        if weights is None:
-            weights = np.ones(len(terms))
-        super().__init__(terms, weights=weights)
-
     def validate(self):
-        check_weights(self.weights, self.terms)
+        super().validate()
         if isinstance(self.weights, np.ndarray):
             totals = self.weights.sum(axis=-1)
             if not np.all(totals > 0):
@@ -109,6 +99,3 @@ class Either(Guidance):
     def __invert__(self):
         # Neither of them.
         return sum((~term for term in self.terms[1:]), ~self.terms[0])
-
-    def get_config(self):
-        return with_weights(super().get_config(), self.weights)

@@ -1,16 +1,12 @@
 import keras
-import numpy as np
 import tensorflow as tf
 
-from clel_tf.samplers.energies.guidance import Guidance
 from clel_tf.samplers.energies.term import check_at_least
-from clel_tf.samplers.energies.weighted_sum import as_guidance
-from clel_tf.samplers.energies.weighted_sum import check_weights
-from clel_tf.samplers.energies.weighted_sum import with_weights
+from clel_tf.samplers.energies.weighted_terms import WeightedTerms
 
 
 @keras.saving.register_keras_serializable(package="clel_tf")
-class SoftEither(Guidance):
+class SoftEither(WeightedTerms):
     """OR within each row: the logarithm of a sum of densities.
 
         -T log sum_i w_i exp(-term_i(x) / T)
@@ -30,13 +26,8 @@ class SoftEither(Guidance):
     >>> soft = energies.SoftEither(energies.Conditional(z) for z in np.eye(2))
     """
 
-    ranks = {"weights": 1}
-
     def __init__(self, terms, weights=None):
-        terms = as_guidance(terms)
-        if weights is None:
-            weights = np.ones(len(terms))
-        super().__init__(terms, weights=weights)
+        super().__init__(terms, weights)
         if self.is_constrained:
             raise ValueError(
                 "Expected terms without exact constraints, of which `Either` "
@@ -44,7 +35,7 @@ class SoftEither(Guidance):
             )
 
     def validate(self):
-        check_weights(self.weights, self.terms)
+        super().validate()
         check_at_least("weights", self.weights, 0, exclusive=True)
 
     def stiffness(self, setting):
@@ -63,6 +54,3 @@ class SoftEither(Guidance):
         logits = tf.math.log(rows[0]["weights"])
         logits -= tf.stack(values, axis=-1) / seen.temperature
         return -seen.temperature * tf.reduce_logsumexp(logits, axis=-1)
-
-    def get_config(self):
-        return with_weights(super().get_config(), self.weights)

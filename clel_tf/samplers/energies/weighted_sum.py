@@ -3,11 +3,11 @@ import numpy as np
 import tensorflow as tf
 
 from clel_tf.samplers.energies.guidance import Guidance
-from clel_tf.samplers.energies.term import check_at_least
+from clel_tf.samplers.energies.weighted_terms import WeightedTerms
 
 
 @keras.saving.register_keras_serializable(package="clel_tf")
-class WeightedSum(Guidance):
+class WeightedSum(WeightedTerms):
     """AND: guidance terms added with weights; `2.0 * a + b` makes one.
 
         sum_i w_i term_i(x)
@@ -24,17 +24,6 @@ class WeightedSum(Guidance):
     >>> (2.0 * a + b).weights
     array([2., 1.], dtype=float32)
     """
-
-    ranks = {"weights": 1}
-
-    def __init__(self, terms, weights=None):
-        terms = as_guidance(terms)
-        if weights is None:
-            weights = np.ones(len(terms))
-        super().__init__(terms, weights=weights)
-
-    def validate(self):
-        check_weights(self.weights, self.terms)
 
     @classmethod
     def of(cls, *terms):
@@ -67,31 +56,3 @@ class WeightedSum(Guidance):
         return WeightedSum(self.terms, weight[..., np.newaxis] * self.weights)
 
     __rmul__ = __mul__
-
-    def get_config(self):
-        return with_weights(super().get_config(), self.weights)
-
-
-def as_guidance(terms):
-    """A tuple of guidance terms, or the error that they are none."""
-    terms = tuple(terms)
-    if not terms or not all(isinstance(term, Guidance) for term in terms):
-        raise TypeError(f"Expected guidance terms; received: {terms!r}.")
-    return terms
-
-
-def check_weights(weights, terms):
-    """Raises unless there is one weight a term, and none is negative."""
-    check_at_least("weights", weights, 0)
-    if weights is not None and weights.shape[-1] != len(terms):
-        raise ValueError(
-            f"Expected {len(terms)} weights, one a term; received: "
-            f"{weights.shape[-1]}."
-        )
-
-
-def with_weights(config, weights):
-    """A configuration with the weights, where they are the same in all rows."""
-    if weights is not None and weights.ndim == 1:
-        config["weights"] = np.asarray(weights).tolist()
-    return config

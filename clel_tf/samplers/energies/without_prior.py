@@ -1,7 +1,7 @@
 import keras
 
 from clel_tf.samplers.energies.energy import Energy
-from clel_tf.samplers.energies.weighted_sum import as_guidance
+from clel_tf.samplers.energies.weighted_terms import as_guidance
 
 
 @keras.saving.register_keras_serializable(package="clel_tf")
