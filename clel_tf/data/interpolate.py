@@ -56,13 +56,13 @@ def _pair(images, name):
         )
     if isinstance(images, StreamedImages):
         return StreamedImages(
-            lambda rows: _mean(images[rows], images[rows + DISTANCE]),
+            lambda rows: mean_of_bytes(images[rows], images[rows + DISTANCE]),
             (count, *images.shape[1:]),
         )
-    return _mean(images[:count], images[DISTANCE:])
+    return mean_of_bytes(images[:count], images[DISTANCE:])
 
 
-def _mean(first, second):
+def mean_of_bytes(first, second):
     """Mean of bytes, by bytes: a sum would need twice the memory."""
     odd = first ^ second  # whose last bit is that of the sum
     half = (first & second) + (odd >> 1)

@@ -1,5 +1,6 @@
 """One name for every source of images."""
 
+import functools
 import operator
 import pathlib
 
@@ -7,9 +8,26 @@ from clel_tf.data.digits import load_digits
 from clel_tf.data.folder import load_folder
 from clel_tf.data.interpolate import interpolate
 from clel_tf.data.npz import load_npz
+from clel_tf.data.select_classes import select_classes
+from clel_tf.data.shifts import SHIFTS
+from clel_tf.data.shifts import shift
 from clel_tf.data.tfds import load_tfds
 
-_KNOWN = "digits, npz:PATH, folder:PATH, tfds:NAME[@DATA_DIR], interpolate:SPEC"
+_PREFIXES = {
+    "interpolate": interpolate,
+    **{name: functools.partial(shift, name=name) for name in SHIFTS},
+}
+_CLASS_PREFIXES = {
+    "only": select_classes,
+    "without": functools.partial(select_classes, without=True),
+}
+_KNOWN = ", ".join(
+    [
+        "digits, npz:PATH, folder:PATH, tfds:NAME[@DATA_DIR]",
+        *(f"{name}:SPEC" for name in _PREFIXES),
+        *(f"{name}:CLASSES:SPEC" for name in _CLASS_PREFIXES),
+    ]
+)
 
 
 def load(spec, image_size=None, stream=None):
@@ -22,6 +40,11 @@ def load(spec, image_size=None, stream=None):
     | `folder:PATH` | PNG, JPEG, BMP, GIF and WebP files, see `load_folder` |
     | `tfds:NAME[@DATA_DIR]` | a set of TensorFlow Datasets, see `load_tfds` |
     | `interpolate:SPEC` | means of pairs of images of SPEC, see `interpolate` |
+    | `only:CLASSES:SPEC` | images of classes as `3` or `3,5` of SPEC |
+    | `without:CLASSES:SPEC` | the others, see `select_classes` |
+    | `NAME:SPEC` | made of SPEC's or in their place, see `shift` for names |
+
+    A SPEC may have prefixes itself: `blur:without:3:digits`.
 
     Streamed images are read from their files for every batch anew, so sets may
     be larger than memory; batches are the same. This takes a folder of images
@@ -56,20 +79,80 @@ def load(spec, image_size=None, stream=None):
     >>> images.shape, labels.shape
     (TensorShape([64, 8, 8, 1]), TensorShape([64]))
     """
-    kind, argument = _parse(spec)
-    image_size = _check_size(image_size)
-    if kind == "interpolate":
-        return interpolate(load(argument, image_size, stream))
+    prefixes, source = split_spec(spec)
+    data = _load_source(source, _check_size(image_size), stream)
+    for prefix in prefixes:
+        data = prefix(data)
+    return data
+
+
+def split_spec(spec):
+    """Splits a spec into the source of the images and what prefixes do to it.
+
+    Args:
+        spec: str, see `load`.
+
+    Returns:
+        Tuple of a list of functions from `ImageData` to `ImageData`, in the
+        order in which they apply, and a str, the spec without its prefixes.
+
+    Raises:
+        TypeError: If it is no str.
+        ValueError: If it is unknown.
+
+    Example:
+
+    >>> split_spec("interpolate:only:3,5:tfds:cifar10")[1]
+    'tfds:cifar10'
+    """
+    if not isinstance(spec, str):
+        raise TypeError(f"Expected a str out of {_KNOWN}; received: {spec!r}.")
+    prefixes, source = [], spec
+    while taken := _take_prefix(source):
+        prefix, source = taken
+        prefixes.insert(0, prefix)
+    kind, _, argument = source.partition(":")
+    takes_argument = kind in ("npz", "folder", "tfds")
+    if not (takes_argument and argument) and source != "digits":
+        raise ValueError(f"Expected one of {_KNOWN}; received: {spec!r}.")
+    return prefixes, source
+
+
+def _take_prefix(spec):
+    """Returns what the first prefix does and the spec after it, or `None`."""
+    kind, _, rest = spec.partition(":")
+    if kind in _PREFIXES:
+        return _PREFIXES[kind], rest
+    if kind in _CLASS_PREFIXES:
+        classes, _, rest = rest.partition(":")
+        select = _CLASS_PREFIXES[kind]
+        return functools.partial(select, classes=_parse_classes(classes)), rest
+    return None
+
+
+def _parse_classes(text):
+    try:
+        return [int(label) for label in text.split(",")]
+    except ValueError as error:
+        raise ValueError(
+            "Expected classes as 3 or 3,5 in only:CLASSES:SPEC or "
+            f"without:CLASSES:SPEC; received: {text!r}."
+        ) from error
+
+
+def _load_source(source, image_size, stream):
+    kind, _, argument = source.partition(":")
+    path = pathlib.Path(argument).expanduser()
     if kind == "folder":
-        return load_folder(argument, image_size, stream)
+        return load_folder(path, image_size, stream)
     if stream and kind != "npz":
         raise ValueError(
             f"Expected npz:PATH or folder:PATH for stream=True; received: "
-            f"{spec!r}."
+            f"{source!r}."
         )
     if kind == "tfds":
         return load_tfds(argument, image_size)
-    data = load_npz(argument, stream) if kind == "npz" else load_digits()
+    data = load_npz(path, stream) if kind == "npz" else load_digits()
     if image_size not in (None, data.image_shape[:2]):
         raise ValueError(
             "Expected no image_size or that of the images, "
@@ -77,18 +160,6 @@ def load(spec, image_size=None, stream=None):
             f"image_size={image_size}."
         )
     return data
-
-
-def _parse(spec):
-    if not isinstance(spec, str):
-        raise TypeError(f"Expected a str out of {_KNOWN}; received: {spec!r}.")
-    kind, _, argument = spec.partition(":")
-    takes_argument = kind in ("npz", "folder", "tfds", "interpolate")
-    if not (takes_argument and argument) and spec != "digits":
-        raise ValueError(f"Expected one of {_KNOWN}; received: {spec!r}.")
-    if kind in ("npz", "folder"):
-        argument = pathlib.Path(argument).expanduser()
-    return kind, argument
 
 
 def _check_size(image_size):
