@@ -8,6 +8,9 @@ RUN = runs/digits
 # The CPU build: PyPI's takes gigabytes of CUDA libraries with it.
 PYTORCH_INDEX = --extra-index-url https://download.pytorch.org/whl/cpu
 PYTORCH = torch==2.13.0 $(PYTORCH_INDEX)
+# Whose figures ours are held against. What they ask for besides PyTorch they are
+# not given: their metrics do without, and torchvision takes CUDA with it.
+PEERS = torch-fidelity==0.4.0 prdc==0.2 pytorch-ood==0.4.0
 
 .PHONY: demo test test-parity test-serving test-all lint figures bench bench-full bench-gpu bench-serving
 
@@ -29,6 +32,8 @@ test: $(INSTALLED)
 test-parity: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  $(PYTORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --no-deps $(PEERS)
 	$(MAKE) test
 
 # Exports in MLServer, a model server of other authors, which has an environment

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.svm import SVC
 
 import clel_tf
-from clel_tf.metrics import precision_coverage
+from clel_tf.metrics import prdc
 
 
 class Judge:
@@ -55,8 +55,8 @@ class Judge:
             samples[i : i + count]
             for i in range(0, len(samples) - count + 1, count)
         ]
-        covered = [precision_coverage(x, train, k=3).coverage for x in parts]
-        real = precision_coverage(real[:count], train, k=3).coverage
+        covered = [prdc(x, train, k=3).coverage for x in parts]
+        real = prdc(real[:count], train, k=3).coverage
         return float(np.mean(covered)), float(real)
 
 

@@ -1,15 +1,16 @@
 """Figures of generated 8x8 digits."""
 
 import numpy as np
-from sklearn.svm import SVC
 
 from clel_tf.metrics.distances import as_points
+from clel_tf.metrics.extractors.digits_margins import DigitsMargins
 from clel_tf.metrics.frechet_distance import frechet_distance
 from clel_tf.metrics.memorised import memorised
-from clel_tf.metrics.precision_coverage import precision_coverage
+from clel_tf.metrics.prdc import prdc
 
 _SHAPE = (8, 8, 1)
 _CLASSES = 10
+_NEIGHBOR = 3  # that sets the radii of precision and coverage
 
 
 class DigitsEvaluator:
@@ -25,9 +26,9 @@ class DigitsEvaluator:
     `floors`, which are functions of their seed.
 
     Args:
-        x_train: uint8 array `[n, 8, 8, 1]` of levels below `levels`.
+        x_train: uint8 array `[n, 8, 8, 1]` of levels below `levels`, n >= 4.
         y_train: integer array `[n]` of labels; all of 0 to 9 occur.
-        x_test: uint8 array `[m, 8, 8, 1]`, images held out of training.
+        x_test: uint8 array `[m, 8, 8, 1]`, m >= 4, held out of training.
         levels: int. Number of grey levels of the data.
 
     Raises:
@@ -54,26 +55,26 @@ class DigitsEvaluator:
     """
 
     def __init__(self, x_train, y_train, x_test, levels=17):
-        x_train = _level_points("x_train", x_train, levels)
-        x_test = _level_points("x_test", x_test, levels)
-        y_train = _check_labels(y_train, len(x_train))
+        x_train = _check_levels("x_train", x_train, levels)
+        x_test = _check_levels("x_test", x_test, levels)
+        self._extractor = DigitsMargins(x_train, y_train, levels)
         self.levels = levels
-        self._pixels = {
+        images = {
             "train": (x_train + 0.5) / levels,
             "test": (x_test + 0.5) / levels,
         }
-        self._classifier = SVC(gamma="scale", decision_function_shape="ovo")
-        self._classifier.fit(self._pixels["train"], y_train)
+        self._pixels = {
+            split: as_points(split, x) for split, x in images.items()
+        }
         self._margins = {
-            split: self._classifier.decision_function(pixels)
-            for split, pixels in self._pixels.items()
+            split: self._extractor(x).features for split, x in images.items()
         }
 
     def figures(self, images, against="train"):
         """Computes the figures of a set of images.
 
         Args:
-            images: float array `[n, 8, 8, 1]`, values in [0, 1], n >= 2; more
+            images: float array `[n, 8, 8, 1]`, values in [0, 1], n >= 4; more
                 than 64, or the Frechet distances warn of their bias.
             against: "train" or "test". The split that `frechet_distance`,
                 `pixel_frechet_distance`, `precision` and `coverage` compare
@@ -98,8 +99,8 @@ class DigitsEvaluator:
                 f"received: {against!r}."
             )
         reference = self._pixels[against]
-        margins = self._classifier.decision_function(pixels)
-        balls = precision_coverage(pixels, reference, k=3)
+        margins = self._extractor(images).features
+        balls = prdc(pixels, reference, k=_NEIGHBOR)
         return {
             "frechet_distance": frechet_distance(
                 margins, self._margins[against]
@@ -113,7 +114,7 @@ class DigitsEvaluator:
             "memorised": memorised(
                 pixels, self._pixels["train"], self._pixels["test"]
             ),
-            "class_histogram": self._class_histogram(pixels),
+            "class_histogram": self._class_histogram(images),
         }
 
     def noise(self, n, seed):
@@ -124,7 +125,7 @@ class DigitsEvaluator:
         """Computes the figures that tell what the figures of samples mean.
 
         Args:
-            n: int, at least 2. Number of images to judge; as many as samples.
+            n: int, at least 4. Number of images to judge; as many as samples.
             seed: int. What is drawn depends on it alone.
 
         Returns:
@@ -142,12 +143,12 @@ class DigitsEvaluator:
     def _resample(self, split, n, rng):
         return rng.choice(self._pixels[split], n).reshape(n, *_SHAPE)
 
-    def _class_histogram(self, pixels):
-        labels = self._classifier.predict(pixels)
+    def _class_histogram(self, images):
+        labels = self._extractor.classes(images)
         return (np.bincount(labels, minlength=_CLASSES) / len(labels)).tolist()
 
 
-def _level_points(name, images, levels):
+def _check_levels(name, images, levels):
     images = np.asarray(images)
     if images.dtype != np.uint8:
         raise TypeError(
@@ -158,26 +159,7 @@ def _level_points(name, images, levels):
         raise ValueError(
             f"Expected {name} below levels={levels}; received: {images.max()}."
         )
-    return as_points(name, images)
-
-
-def _check_labels(labels, count):
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "iu":
-        raise TypeError(
-            f"Expected y_train of integers; received: dtype {labels.dtype}."
-        )
-    if labels.shape != (count,):
-        raise ValueError(
-            f"Expected y_train of shape ({count},); "
-            f"received: shape {labels.shape}."
-        )
-    if set(labels.tolist()) != set(range(_CLASSES)):
-        raise ValueError(
-            "Expected y_train to hold all of 0 to 9; "
-            f"received: {sorted(set(labels.tolist()))}."
-        )
-    return labels.astype(np.int64)
+    return images
 
 
 def _as_pixels(images):
@@ -197,8 +179,8 @@ def _as_pixels(images):
 
 
 def _check_shape(name, images):
-    if images.shape[1:] != _SHAPE or len(images) < 2:
+    if images.shape[1:] != _SHAPE or len(images) <= _NEIGHBOR:
         raise ValueError(
-            f"Expected {name} of shape [n, 8, 8, 1] with n >= 2; "
+            f"Expected {name} of shape [n, 8, 8, 1] with n > {_NEIGHBOR}; "
             f"received: shape {images.shape}."
         )

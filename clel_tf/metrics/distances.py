@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial.distance import cdist
 
-_CHUNK_SIZE = 2**22  # distances held at a time: 32 MiB of float64
+_CHUNK_SIZE = 2**22  # pairs of points held at a time: 32 MiB of float64
 
 
 def as_points(name, values):
@@ -14,7 +14,7 @@ def as_points(name, values):
         values: real array `[n, ...]` of rank 2 or more, n >= 1, finite.
 
     Returns:
-        float64 array `[n, d]`.
+        float64 array `[n, d]`; not a copy where the array is one already.
 
     Raises:
         TypeError: if the array is not of real numbers.
@@ -31,11 +31,23 @@ def as_points(name, values):
             f"Expected {name} of shape [n, ...] with n >= 1; "
             f"received: shape {values.shape}."
         )
-    points = values.reshape(len(values), -1).astype(np.float64)
+    points = values.reshape(len(values), -1).astype(np.float64, copy=False)
     if not np.isfinite(points).all():
         raise ValueError(
             f"Expected finite {name}; received: "
             f"{np.count_nonzero(~np.isfinite(points))} non-finite values."
+        )
+    return points
+
+
+def as_features(name, values, minimum=2):
+    """Checks an array `[n, d]` of features, n >= minimum; see `as_points`."""
+    points = as_points(name, values)
+    shape = np.shape(values)
+    if len(shape) != 2 or shape[0] < minimum:
+        raise ValueError(
+            f"Expected {name} of shape [n, d] with n >= {minimum}; "
+            f"received: shape {shape}."
         )
     return points
 
@@ -47,6 +59,13 @@ def check_same_width(names, *sets):
         raise ValueError(
             f"Expected {names} of equal dimension; received: {widths}."
         )
+
+
+def row_slices(points, reference):
+    """Yields slices of points, few enough to be paired with all references."""
+    step = max(1, _CHUNK_SIZE // len(reference))
+    for start in range(0, len(points), step):
+        yield slice(start, min(start + step, len(points)))
 
 
 def chunked_distances(points, reference):
@@ -62,13 +81,52 @@ def chunked_distances(points, reference):
     Yields:
         Pairs of a slice and the float64 array `[slice length, m]`.
     """
-    step = max(1, _CHUNK_SIZE // len(reference))
-    for start in range(0, len(points), step):
-        rows = slice(start, min(start + step, len(points)))
+    for rows in row_slices(points, reference):
         yield rows, cdist(points[rows], reference)
+
+
+def nearest_references(points, reference, k=1):
+    """Finds the references that are nearest to each point, nearest first.
+
+    Args:
+        points: real array `[n, ...]`, finite; entries are flattened.
+        reference: real array `[m, ...]`, finite.
+        k: int from 1 to m.
+
+    Returns:
+        Tuple of the references' indices, int64 `[n, k]`, and their distances,
+        float64 `[n, k]`.
+
+    Raises:
+        TypeError: if an input does not hold real numbers.
+        ValueError: if a shape does not fit, an input is not finite, or k is
+            not from 1 to m.
+
+    Example:
+
+    >>> from clel_tf.metrics import nearest_references
+    >>> nearest_references([[4.0]], [[0.0], [3.0], [6.0]], k=2)
+    (array([[1, 2]]), array([[1., 2.]]))
+    """
+    points = as_points("points", points)
+    reference = as_points("reference", reference)
+    check_same_width("points and reference", points, reference)
+    if not 1 <= k <= len(reference):
+        raise ValueError(
+            f"Expected k from 1 to {len(reference)}; received: {k}."
+        )
+
+    indices = np.empty((len(points), k), np.int64)
+    found = np.empty((len(points), k))
+    for rows, distances in chunked_distances(points, reference):
+        nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
+        order = np.take_along_axis(distances, nearest, axis=1).argsort(axis=1)
+        indices[rows] = np.take_along_axis(nearest, order, axis=1)
+        found[rows] = np.take_along_axis(distances, indices[rows], axis=1)
+    return indices, found
 
 
 def nearest_distances(points, reference):
     """Distance of each point to its nearest reference, float64 `[n]`."""
-    chunks = chunked_distances(points, reference)
-    return np.concatenate([distance.min(axis=1) for _, distance in chunks])
+    _, distances = nearest_references(points, reference)
+    return distances[:, 0]

@@ -4,8 +4,9 @@ import warnings
 
 import numpy as np
 
-from clel_tf.metrics.distances import as_points
+from clel_tf.metrics.distances import as_features
 from clel_tf.metrics.distances import check_same_width
+from clel_tf.metrics.feature_moments import FeatureMoments
 
 
 def frechet_distance(a, b) -> float:
@@ -17,11 +18,12 @@ def frechet_distance(a, b) -> float:
     singular values of C_a^(1/2) C_b^(1/2), which are the square roots of the
     eigenvalues of C_a^(1/2) C_b C_a^(1/2): real and finite for covariances of
     any rank. From few samples the distance is biased upwards, so compare only
-    figures at equal n.
+    figures at equal n. With Inception's features this is the FID.
 
     Args:
-        a: real array `[n, d]` of features, n >= 2, finite.
-        b: real array `[m, d]` of features, m >= 2, finite.
+        a: real array `[n, d]` of features, n >= 2, finite; or `FeatureMoments`
+            of such features, which need not be in memory together.
+        b: as `a`, of the same d; its n may be another.
 
     Returns:
         float, at least 0. A `UserWarning` is given where a set has no more
@@ -45,36 +47,29 @@ def frechet_distance(a, b) -> float:
         to a Local Nash Equilibrium, NeurIPS 2017](
         https://arxiv.org/abs/1706.08500)
     """
-    a = _as_features("a", a)
-    b = _as_features("b", b)
-    check_same_width("a and b", a, b)
+    a, b = _as_moments("a", a), _as_moments("b", b)
+    cov_a, cov_b = a.covariance, b.covariance
+    check_same_width("a and b", cov_a, cov_b)
     _warn_if_few("a", a)
     _warn_if_few("b", b)
 
-    cov_a = np.atleast_2d(np.cov(a, rowvar=False))
-    cov_b = np.atleast_2d(np.cov(b, rowvar=False))
     # Singular values of the product of roots: taking roots of its square's
     # eigenvalues would turn rounding of 1e-16 into errors of 1e-8.
     product = _matrix_root(cov_a) @ _matrix_root(cov_b)
     cross = np.linalg.svd(product, compute_uv=False).sum()
-    shift = np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2)
+    shift = np.sum((a.mean - b.mean) ** 2)
     spread = np.trace(cov_a) + np.trace(cov_b) - 2.0 * cross
     return max(0.0, float(shift + spread))
 
 
-def _as_features(name, values):
-    points = as_points(name, values)
-    shape = np.shape(values)
-    if len(shape) != 2 or shape[0] < 2:
-        raise ValueError(
-            f"Expected {name} of shape [n, d] with n >= 2; "
-            f"received: shape {shape}."
-        )
-    return points
+def _as_moments(name, values):
+    if isinstance(values, FeatureMoments):
+        return values
+    return FeatureMoments().update(as_features(name, values))
 
 
-def _warn_if_few(name, points):
-    n, d = points.shape
+def _warn_if_few(name, moments):
+    n, d = moments.count, len(moments.mean)
     if n <= d:
         warnings.warn(
             f"{name} has n = {n} samples of dimension d = {d}: its covariance "

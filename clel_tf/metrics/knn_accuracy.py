@@ -3,8 +3,7 @@
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
-from clel_tf.metrics.distances import as_points
-from clel_tf.metrics.distances import check_same_width
+from clel_tf.metrics.labelled_latents import as_labelled_latents
 
 
 def knn_accuracy(
@@ -37,11 +36,11 @@ def knn_accuracy(
     >>> knn_accuracy(train, [3, 7], [[5.0, 1.0], [1.0, 2.0]], [3, 3])
     0.5
     """
-    train_latents = as_points("train_latents", train_latents)
-    test_latents = as_points("test_latents", test_latents)
-    check_same_width("latents", train_latents, test_latents)
-    train_labels = _as_labels("train_labels", train_labels, train_latents)
-    test_labels = _as_labels("test_labels", test_labels, test_latents)
+    train_latents, train_labels, test_latents, test_labels = (
+        as_labelled_latents(
+            train_latents, train_labels, test_latents, test_labels
+        )
+    )
     if not 1 <= k <= len(train_latents):
         raise ValueError(
             f"Expected k from 1 to {len(train_latents)}; received: {k}."
@@ -50,13 +49,3 @@ def knn_accuracy(
     classifier = KNeighborsClassifier(n_neighbors=k, metric="cosine")
     classifier.fit(train_latents, train_labels)
     return float(np.mean(classifier.predict(test_latents) == test_labels))
-
-
-def _as_labels(name, labels, latents):
-    labels = np.asarray(labels)
-    if labels.shape != (len(latents),):
-        raise ValueError(
-            f"Expected {name} of shape ({len(latents)},); "
-            f"received: shape {labels.shape}."
-        )
-    return labels

@@ -27,13 +27,6 @@ def test_only_real_numbers_are_points(values):
         distances.as_points("features", values)
 
 
-def test_distances_by_hand():
-    points = np.array([[0.0, 0.0], [3.0, 0.0]])
-    reference = np.array([[3.0, 4.0], [0.0, 1.0], [3.0, 0.0]])
-    nearest = distances.nearest_distances(points, reference)
-    np.testing.assert_array_equal(nearest, [1.0, 0.0])
-
-
 @pytest.mark.parametrize("limit", [1, 15, 10**6])
 def test_chunks_are_bounded_and_cover_every_row(monkeypatch, limit):
     monkeypatch.setattr(distances, "_CHUNK_SIZE", limit)
@@ -47,3 +40,47 @@ def test_chunks_are_bounded_and_cover_every_row(monkeypatch, limit):
     np.testing.assert_allclose(np.concatenate(chunks), expected, rtol=1e-12)
     assert [r.stop for r in rows[:-1]] == [r.start for r in rows[1:]]
     assert max(chunk.size for chunk in chunks) <= max(limit, 5)
+
+
+def test_nearest_references_by_hand():
+    points = np.array([[0.0, 0.0], [3.0, 0.0]])
+    reference = np.array([[3.0, 4.0], [0.0, 1.0], [3.0, 0.0]])
+    indices, found = distances.nearest_references(points, reference, k=2)
+    np.testing.assert_array_equal(indices, [[1, 2], [2, 1]])
+    np.testing.assert_allclose(found, [[1.0, 3.0], [0.0, np.sqrt(10.0)]])
+    np.testing.assert_array_equal(
+        distances.nearest_distances(points, reference), [1.0, 0.0]
+    )
+
+
+@pytest.mark.parametrize("k", [1, 20, 300])
+def test_nearest_references_are_in_order_whatever_the_chunks(monkeypatch, k):
+    monkeypatch.setattr(distances, "_CHUNK_SIZE", 700)  # two rows at a time
+    rng = np.random.default_rng(0)
+    points = rng.random((7, 2, 2, 1), np.float32)
+    reference = rng.random((300, 2, 2, 1), np.float32)
+    indices, found = distances.nearest_references(points, reference, k)
+    difference = points[:, np.newaxis].astype(np.float64) - reference
+    expected = np.sqrt(np.sum(difference**2, axis=(2, 3, 4)))
+    np.testing.assert_array_equal(indices, expected.argsort(axis=1)[:, :k])
+    expected.sort(axis=1)
+    np.testing.assert_allclose(found, expected[:, :k], rtol=1e-12)
+
+
+def test_nearest_references_reject():
+    points = np.zeros([3, 2])
+    for k in (0, 4):
+        with pytest.raises(ValueError, match=f"1 to 3; received: {k}"):
+            distances.nearest_references(points, points, k)
+    with pytest.raises(ValueError, match=r"equal dimension.*\[2, 1\]"):
+        distances.nearest_references(points, points[:, :1])
+    with pytest.raises(ValueError, match="finite reference"):
+        distances.nearest_references(points, points * np.nan)
+
+
+def test_features_are_rows():
+    with pytest.raises(ValueError, match=r"x of shape \[n, d\] with n >= 2"):
+        distances.as_features("x", np.zeros([1, 4]))
+    with pytest.raises(ValueError, match=r"received: shape \(3, 2, 2\)"):
+        distances.as_features("x", np.zeros([3, 2, 2]))
+    assert distances.as_features("x", [[1, 2]], minimum=1).shape == (1, 2)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from clel_tf.metrics import FeatureMoments
 from clel_tf.metrics import frechet_distance
 
 
@@ -64,6 +65,61 @@ def test_singular_covariances():
     assert frechet_distance(a, b) == pytest.approx(0.8 + 7.2, rel=1e-12)
     assert frechet_distance(a, 3.0 * a) == pytest.approx(4 * 0.8, rel=1e-12)
     assert frechet_distance(np.ones([6, 3]), np.zeros([6, 3])) == 3.0
+
+
+def rotated(features, d, seed=0):
+    """Features of few dimensions, turned out of the axes of d dimensions."""
+    root = np.random.default_rng(seed).normal(size=(d, features.shape[1]))
+    return features @ np.linalg.qr(root)[0].T
+
+
+@pytest.mark.parametrize("d, warns", [(40, False), (70, True)])
+def test_of_a_shared_subspace_nothing_else_counts(d, warns):
+    cov_a, cov_b = random_covariance(3, seed=1), random_covariance(3, seed=2)
+    a = features_with([0.0, 0.0, 0.0], cov_a)
+    b = features_with([1.0, 2.0, 2.0], cov_b, n=60, seed=3)
+    cross = np.trace(scipy.linalg.sqrtm(cov_a @ cov_b)).real
+    expected = 9.0 + np.trace(cov_a) + np.trace(cov_b) - 2.0 * cross
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        distance = frechet_distance(rotated(a, d), rotated(b, d))
+    assert distance == pytest.approx(expected, rel=1e-6)
+    assert len(caught) == (2 if warns else 0)
+
+
+@pytest.mark.filterwarnings("ignore:. has n = 2 samples")
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_pairs_of_points_by_hand(scale):
+    # Covariances u u^T and v v^T, of which tr (C_a C_b)^(1/2) is |u . v|.
+    rng = np.random.default_rng(0)
+    u, v, shift = scale * rng.normal(size=(3, 50))
+    a = np.stack([u, -u]) / np.sqrt(2.0)
+    b = np.stack([v, -v]) / np.sqrt(2.0) + shift
+    expected = shift @ shift + u @ u + v @ v - 2.0 * abs(u @ v)
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
+
+
+def test_moments_stand_for_their_features():
+    a = features_with(np.zeros(5), random_covariance(5, seed=1))
+    b = features_with(np.ones(5), random_covariance(5, seed=2), seed=4)
+    expected = frechet_distance(a, b)
+    moments_a, moments_b = FeatureMoments(), FeatureMoments()
+    for batch in np.split(a, [1, 20]):
+        moments_a.update(batch)
+    for batch in np.split(b, 5):
+        moments_b.update(batch)
+    for pair in ((moments_a, b), (a, moments_b), (moments_a, moments_b)):
+        assert frechet_distance(*pair) == pytest.approx(expected, rel=1e-10)
+
+
+def test_moments_are_held_to_what_arrays_are():
+    few = FeatureMoments().update(np.eye(3))
+    with pytest.warns(UserWarning, match="b has n = 3 .* d = 3"):
+        frechet_distance(np.eye(4)[:, :3], few)
+    with pytest.raises(ValueError, match=r"equal dim.*\[3, 2\]"):
+        frechet_distance(few, np.zeros([3, 2]))
+    with pytest.raises(ValueError, match="n >= 2 features; received: n = 0"):
+        frechet_distance(few, FeatureMoments())
 
 
 def test_few_samples_warn_and_stay_exact():
