@@ -166,12 +166,11 @@ def _files_to_write(options):
             f"Expected --diagnostics in another file than --out; received: "
             f"{page} for both."
         )
-    for package in ("matplotlib", "arviz_stats"):
-        if importlib.util.find_spec(package) is None:
-            raise ValueError(
-                f"Expected {package}, for --diagnostics: pip install "
-                "'clel_tf[diagnostics]'."
-            )
+    if importlib.util.find_spec("arviz_stats") is None:
+        raise ValueError(
+            "Expected arviz_stats, for --diagnostics: pip install "
+            "'clel_tf[diagnostics]'."
+        )
     return out, page
 
 

@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from clel_tf.files import new_file
 from clel_tf.samplers.diagnostics import summarize
@@ -39,8 +40,7 @@ def plot(trace, path, quality=None, summary=None):
             `summarize(trace)`; an empty one leaves the table out.
 
     Raises:
-        ImportError: if matplotlib is not installed, or ArviZ's `arviz-stats`
-            for a summary.
+        ImportError: if ArviZ's `arviz-stats` is not installed, for a summary.
         ValueError: if the path does not end in `.png`, or as `summarize`.
 
     Example:
@@ -75,13 +75,6 @@ def plot(trace, path, quality=None, summary=None):
 
 def draw(trace, quality, summary):
     """Returns the page as a `matplotlib.figure.Figure`; see `plot`."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Expected matplotlib, for plots: pip install "
-            "'clel_tf[diagnostics]'."
-        ) from error
     # No pyplot: nothing that outlives the figure, whatever backend is set.
     figure = Figure(figsize=(13, 7.5), layout="constrained")
     names = [[f"quality: {name}"] for name in quality]

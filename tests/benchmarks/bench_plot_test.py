@@ -1,10 +1,7 @@
+import bench_plot
 import numpy as np
 import pytest
 from PIL import Image
-
-pytest.importorskip("matplotlib")
-
-import bench_plot  # noqa: E402
 
 
 def row(network, batch, library, mode, milliseconds):

@@ -383,11 +383,3 @@ def test_plots_a_page(tmp_path):
 def test_refuses_another_kind_of_file(tmp_path):
     with pytest.raises(ValueError, match=r"\.png; received"):
         diagnostics_plot.plot(an_example(), tmp_path / "chains.jpg")
-
-
-def test_says_that_matplotlib_is_missing(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"clel_tf\[diagnostics\]"):
-        diagnostics_plot.plot(an_example(), tmp_path / "chains.png")
-    assert not list(tmp_path.iterdir())

@@ -321,7 +321,7 @@ def test_what_does_not_fit_is_told_and_nothing_written(
 def test_a_missing_package_is_told_before_any_work(
     sample, tmp_path, monkeypatch
 ):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "arviz_stats", None)
     with pytest.raises(ValueError, match="pip install 'clel_tf"):
         sample("a.png", {}, diagnostics=str(tmp_path / "page.png"))
     assert not list(tmp_path.iterdir())
