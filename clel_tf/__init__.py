@@ -16,6 +16,7 @@ from clel_tf import layers
 from clel_tf import losses
 from clel_tf import metrics
 from clel_tf import models
+from clel_tf import ood
 from clel_tf import optimizers
 from clel_tf import presets
 from clel_tf import random
@@ -30,6 +31,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "ood",
     "optimizers",
     "presets",
     "random",

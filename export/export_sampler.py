@@ -21,9 +21,10 @@ def export_sampler(model, directory, *, dtype="float32", **options):
     The first version is 1, the next one follows the highest there. It appears
     complete or not at all, so that a running server takes it up as it is. What
     it computes is told by `SamplerModule`; `sample` is the default signature.
-    It holds the variables of the averaged networks that inference reads, no
-    others, and needs neither Keras nor this package to run. Beside the graph
-    the version has what a server's operator needs:
+    It holds the variables of the averaged networks that inference reads, and
+    what the model's `ood_score` has learned, no others, and needs neither Keras
+    nor this package to run. Beside the graph the version has what a server's
+    operator needs:
 
         README.md                how to start, ask, and tune a server
         signatures.json          inputs and outputs, and the sampler's settings

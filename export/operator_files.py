@@ -75,6 +75,7 @@ def _facts(directory, path, module):
         "candidates": module.candidates.count,
         "guided_passes": _guided_passes(module),
         "classes": None if classes is None else len(classes),
+        "ood_score": model.ood_score.description,
         "ood_threshold": module.ood_threshold,
         "energy_network_dtype": _dtypes(model.ema_energy_network),
         "max_rows": BATCH_SIZES[-1],

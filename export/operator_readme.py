@@ -23,10 +23,13 @@ another size, rounding shows after hundreds of steps. `images` are float32 in
 [0, 1]; `image_bytes` are PNG files of the same size (a byte k stands for (k +
 1/2) / 256; alpha is dropped, 16 bits are cut to 8, colours made gray where
 images are), in REST `{"b64": "..."}`. `num_steps` is from 1 to $max_steps.
-Scores are energies: the higher, the less likely. `weights` are of the classes,
-in their order: what is above 0 is asked for (several: AND), what is below 0 is
-kept away from (NOT), 0 is neither. `mask` is 1 where `inpaint` paints, and 0
-where it keeps the pixel of `images` as it is.
+Energies are the higher, the less likely. `weights` are of the classes, in their
+order: what is above 0 is asked for (several: AND), what is below 0 is kept away
+from (NOT), 0 is neither. `mask` is 1 where `inpaint` paints, and 0 where it
+keeps the pixel of `images` as it is.
+
+`score` is `$ood_score` of `clel_tf.ood`: the higher, the less is an image like
+those that the model was trained on. $threshold
 
 ## Start
 
@@ -133,6 +136,7 @@ def operator_readme(facts, path, megabytes):
             f"type=bind,source={path.parent},target=/models/{path.parent.name},"
             "readonly"
         ),
+        threshold=_threshold(facts["ood_threshold"]),
         score=json.dumps(score, separators=(",", ":"))
         if size <= 64
         else '{"signature_name": "ood_score", "inputs": {"images": [...]}}',
@@ -140,6 +144,14 @@ def operator_readme(facts, path, megabytes):
         json_bytes=f"{21 * size:,}",
         megabytes=f"{megabytes:.1f}",
     )
+
+
+def _threshold(threshold):
+    if threshold is None:
+        return (
+            "The model has no threshold for it (`CLEL.calibrate_ood` sets one)."
+        )
+    return f"`is_ood` is true above {threshold:.6g}, its `threshold`."
 
 
 def _rows(signatures):

@@ -42,7 +42,7 @@ class SamplerModule:
 
     Each has a twin, such as `sample_png`, that takes and gives `image_bytes`,
     PNG files, where it takes and gives `images`, float32 in [0, 1] (of one,
-    three or four channels).
+    three or four channels). `score` is the model's `ood_score`.
 
     Dimension 0 of every input and output is the batch, and a row of an output
     depends on that row of the inputs alone, so that a server may batch the
@@ -71,14 +71,16 @@ class SamplerModule:
         energies: None, or dict from names to energies of
             `clel_tf.samplers.energies`, of tensors that are the same in all
             rows: each is served as `sample_NAME(seed)`.
-        ood_threshold: float or None for the model's own. Scores above it are
-            `is_ood`. Where there is none, `ood_score` gives scores only.
+        ood_threshold: float or None for the model's own, which
+            `CLEL.calibrate_ood` sets. Scores above it are `is_ood`. Where there
+            is none, `ood_score` gives scores only.
         xla: bool. Whether there are further signatures, `sample_xla` and its
             kind, whose chains XLA compiles. TensorFlow Serving refuses to run
             these, unless started with `--xla_cpu_compilation_enabled`.
 
     Raises:
-        ValueError: if an argument does not fit.
+        ValueError: if an argument does not fit, or the model's `ood_score` has
+            still to learn of training images.
     """
 
     def __init__(
@@ -98,7 +100,9 @@ class SamplerModule:
             num_steps = model.sampler.sample_steps
         if ood_threshold is None:
             ood_threshold = model.ood_threshold
+        model.ood_score.check_adapted()
         self.model = model
+        self._score = model.ood_score
         self.num_steps = _check_steps("num_steps", num_steps)
         if max_steps is None:
             max_steps = num_steps
@@ -119,6 +123,7 @@ class SamplerModule:
         self._chains_of = functools.lru_cache(None)(self._make_chains)
         self._energy = tf.function(model.energy, autograph=False)
         self._latents = tf.function(self._unit_latents, autograph=False)
+        self._scores = tf.function(self._score_rows, autograph=False)
 
     @property
     def signatures(self):
@@ -224,8 +229,7 @@ class SamplerModule:
         return {"latents": self._latents(self._check_images(images))}
 
     def ood_score(self, images):
-        images = self._check_images(images)
-        score = self._energy(images, self._latents(images))
+        score = self._scores(self._check_images(images))
         if self.ood_threshold is None:
             return {"score": score}
         threshold = tf.fill(tf.shape(score), np.float32(self.ood_threshold))
@@ -317,6 +321,9 @@ class SamplerModule:
 
     def _unit_latents(self, images):
         return unit(self.model.ema_encoder(images, training=False))
+
+    def _score_rows(self, images):
+        return self._score.score_rows(self.model, images)
 
     def _check_images(self, images):
         images = checks.rows("images", images, *self.model.image_shape)

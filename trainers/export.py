@@ -48,7 +48,8 @@ _TEMPERATURE = flags.DEFINE_float(
 _THRESHOLD = flags.DEFINE_float(
     "ood_threshold",
     None,
-    "Score above which an image is out of distribution. Default: the model's.",
+    "Value of the model's own ood_score above which an image is out of "
+    "distribution. Default: the one that the model was calibrated to, if any.",
 )
 _RATIO = flags.DEFINE_float(
     "ratio",

@@ -18,6 +18,7 @@ from clel_tf.models.joint_energy_model import half_square
 from clel_tf.models.joint_energy_model import unit
 from clel_tf.models.moving_average import moving_copy
 from clel_tf.models.moving_average import update_moving_copy
+from clel_tf.ood.joint_energy import JointEnergy
 from clel_tf.samplers import energies
 from clel_tf.samplers.compilation import halves_pay
 from clel_tf.samplers.replay_buffer import ReplayBuffer
@@ -99,8 +100,11 @@ class CLEL(JointEnergyModel):
         ema_start: int. Steps before averaging; the averages are copies then.
         levels: int. Number of values of a pixel in uint8 images: training
             images are `(k + U) / levels` with uniform `U`.
-        ood_threshold: float or None. The `score` above which an image counts as
-            out of distribution; kept for exported samplers.
+        ood_score: `OODScore` of `clel_tf.ood`, which `score`, `is_ood` and
+            exported samplers compute. Defaults to `JointEnergy`. Another one
+            may be set at any time, and forgets the threshold.
+        ood_threshold: float or None. The score above which an image counts as
+            out of distribution; see `calibrate_ood`.
         energy_scale: float. The usual marginal energy of data, of which the
             strength of guidance is a multiple; 0 where it is not known yet.
             Training keeps its moving average.
@@ -141,6 +145,7 @@ class CLEL(JointEnergyModel):
         ema_decay=0.998,
         ema_start=0,
         levels=256,
+        ood_score=None,
         ood_threshold=None,
         energy_scale=0.0,
         recipe=None,
@@ -165,6 +170,7 @@ class CLEL(JointEnergyModel):
         self.temperature = temperature
         self.encoder_l2 = encoder_l2
         self.levels = levels
+        self.ood_score = ood_score or JointEnergy()
         if ood_threshold is not None:
             ood_threshold = float(ood_threshold)  # NumPy's is no JSON
         self.ood_threshold = ood_threshold
@@ -551,6 +557,7 @@ class CLEL(JointEnergyModel):
                 config[name], custom_objects=custom_objects
             )
             for name in _PARTS
+            if name in config  # files may be older than a part
         }
         return cls(**{**config, **parts})
 
@@ -575,7 +582,9 @@ class CLEL(JointEnergyModel):
         return preset_files.load(cls, preset, seed, dtype)
 
     def save_to_preset(self, directory):
-        """Writes configuration and averaged weights, no training state.
+        """Writes configuration and inference's weights, no training state.
+
+        Those are the averaged networks', and what `ood_score` has learned.
 
         Args:
             directory: str. Must not exist; it appears complete or not at all.
@@ -601,6 +610,7 @@ _PARTS = (
     "replay_buffer",
     "augmentation",
     "chain_augmentation",
+    "ood_score",
 )
 _SCALARS = (
     "chain_augmentation_probability",

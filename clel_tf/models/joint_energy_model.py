@@ -9,15 +9,16 @@ from clel_tf.data.dequantize import dequantize
 from clel_tf.models.chain_sampling import ChainSampling
 from clel_tf.models.common import check_images
 from clel_tf.models.common import graph
+from clel_tf.models.ood_detection import OODDetection
 
 
-class JointEnergyModel(ChainSampling, keras.Model):
+class JointEnergyModel(ChainSampling, OODDetection, keras.Model):
     """Energies, samples, latents and scores of a joint energy model.
 
     The half of `CLEL` that needs no training state. Whoever derives from it
     sets `energy_network`, `ema_energy_network`, `ema_encoder`, `sampler`,
     `augmentation`, `chain_augmentation` and its probability, `beta`,
-    `energy_scale`, `levels` and `image_shape`.
+    `energy_scale`, `ood_score`, `levels` and `image_shape`.
     """
 
     def __init__(self, **kwargs):
@@ -25,7 +26,6 @@ class JointEnergyModel(ChainSampling, keras.Model):
         self._compiled_latents = graph(self._latents)
         self._compiled_latents_of_view = graph(self._latents_of_view)
         self._compiled_energy_latents = graph(self._energy_latents)
-        self._compiled_scores = graph(self._scores)
 
     def call(self, images, training=False):
         """Marginal energies of images: of the moving average, or if training
@@ -123,22 +123,6 @@ class JointEnergyModel(ChainSampling, keras.Model):
             lambda x, _: self._compiled_energy_latents(x), images, batch_size
         )
 
-    def score(self, images, batch_size=256):
-        """Out-of-distribution score: the joint energy with the own latent.
-
-            score(x) = |f(x)|**2 / 2 - beta cos(g(f(x)), h(x))
-
-        Args:
-            images: uint8 or float array `(n, height, width, channels)`.
-            batch_size: int. Images at a time.
-
-        Returns:
-            float32 NumPy array `(n,)`; lower is more in-distribution.
-        """
-        return self._batched(
-            lambda x, _: self._compiled_scores(x, self.beta), images, batch_size
-        )
-
     def _latents(self, images):
         return unit(self.ema_encoder(images, training=False))
 
@@ -152,9 +136,6 @@ class JointEnergyModel(ChainSampling, keras.Model):
 
     def _energy_latents(self, images):
         return unit(self.ema_energy_network(images, training=False)[1])
-
-    def _scores(self, images, beta):
-        return self.energy(images, self._latents(images), beta=beta)
 
     def _batched(self, fn, images, batch_size):
         """Applies a function of images, and of the first one's number."""

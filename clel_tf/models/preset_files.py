@@ -13,6 +13,7 @@ from clel_tf.models.precision import resolve_dtype
 
 _CONFIG = "config.json"
 _NETWORKS = ("energy_network", "encoder")
+_SCORE = "ood_score.weights.h5"
 
 
 def load(cls, preset, seed, dtype):
@@ -35,6 +36,8 @@ def load(cls, preset, seed, dtype):
         weights = str(directory / f"{name}.weights.h5")
         getattr(model, name).load_weights(weights)
         getattr(model, f"ema_{name}").load_weights(weights)
+    if model.ood_score.weights:
+        keras.saving.load_weights(model.ood_score, str(directory / _SCORE))
     return model
 
 
@@ -43,7 +46,7 @@ def in_dtype(model, dtype):
 
     Args:
         model: `CLEL`.
-        dtype: dtype of both networks; see `clel_tf.models.resolve_dtype`.
+        dtype: dtype of all networks; see `clel_tf.models.resolve_dtype`.
 
     Returns:
         `CLEL`, the same one if its networks are of this dtype.
@@ -69,6 +72,7 @@ def in_dtype(model, dtype):
         weights = getattr(model, f"ema_{name}").get_weights()
         getattr(copied, name).set_weights(weights)
         getattr(copied, f"ema_{name}").set_weights(weights)
+    copied.ood_score.set_weights(model.ood_score.get_weights())
     return copied
 
 
@@ -77,18 +81,25 @@ def _is_float32(layer):
 
 
 def _all_float32(model):
-    layers = [x for n in _NETWORKS for x in flat_layers(getattr(model, n))]
+    networks = [getattr(model, name) for name in _NETWORKS]
+    if hasattr(model.ood_score, "reference"):
+        networks.append(model.ood_score.reference)
+    layers = [x for network in networks for x in flat_layers(network)]
     return all(map(_is_float32, layers))
 
 
 def _set_dtype(config, dtype):
     policy = keras.dtype_policies.get(resolve_dtype(dtype))
-    for name in _NETWORKS:
-        options = config[name]["config"]
+    networks = {name: config[name] for name in _NETWORKS}
+    score = config.get("ood_score") or {"config": {}}
+    if "reference" in score["config"]:  # of energies, a network as well
+        networks["ood_score.reference"] = score["config"]["reference"]
+    for name, network in networks.items():
+        options = network["config"]
         if "dtype" not in options:
             raise ValueError(
                 f"Expected a model whose {name} takes a `dtype`, to be of "
-                f"{dtype!r}; received a {config[name]['class_name']}."
+                f"{dtype!r}; received a {network['class_name']}."
             )
         options["dtype"] = keras.dtype_policies.serialize(policy)
 
@@ -101,3 +112,5 @@ def save(model, directory):
         for name in _NETWORKS:
             network = getattr(model, f"ema_{name}")
             network.save_weights(str(aside / f"{name}.weights.h5"))
+        if model.ood_score.weights:
+            keras.saving.save_weights(model.ood_score, str(aside / _SCORE))

@@ -1,12 +1,17 @@
+import json
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from clel_tf import models
+from clel_tf import ood
 from clel_tf import presets
 from clel_tf import random
 from clel_tf import samplers
 from clel_tf.export import SamplerModule
+from clel_tf.export import lint_saved_model
 from clel_tf.samplers import energies
 
 
@@ -167,6 +172,53 @@ def test_a_models_own_threshold_is_served(model, tmp_path):
     expected = outputs["score"].numpy() > 0.125
     np.testing.assert_array_equal(outputs["is_ood"], expected)
     assert SamplerModule(judged, ood_threshold=0.5).ood_threshold == 0.5
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model: ood.JointEnergy(beta=0.5),
+        lambda model: ood.LatentNeighbors(k=2),
+        lambda model: ood.GradientNorm(),
+        lambda model: ood.ViewDifference(views=2),
+        lambda model: ood.EnergyDifference(model.energy_network),
+    ],
+)
+def test_a_models_own_score_is_served(
+    model, images, tmp_path, monkeypatch, make
+):
+    noise = np.random.default_rng(3).uniform(size=(19, 8, 8, 1))
+    monkeypatch.setattr(model, "ood_score", make(model))
+    model.calibrate_ood(noise[:9], 0.5, training_images=noise[9:])
+    archive = keras.export.ExportArchive()
+    signature = SamplerModule(model).signatures["ood_score"]
+    archive.add_endpoint("ood_score", *signature)
+    archive.write_out(str(tmp_path / "served"), verbose=False)
+    assert lint_saved_model(tmp_path / "served") == []
+    served = tf.saved_model.load(tmp_path / "served").signatures["ood_score"]
+    outputs = served(images=tf.constant(images))
+    np.testing.assert_allclose(
+        outputs["score"], model.score(images), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_array_equal(outputs["is_ood"], model.is_ood(images))
+    np.testing.assert_array_equal(
+        outputs["threshold"], np.full(5, model.ood_threshold, "float32")
+    )
+    assert 0 < np.sum(outputs["is_ood"]) < 5
+
+
+def test_a_score_has_to_have_learned_to_be_served(model, monkeypatch):
+    monkeypatch.setattr(model, "ood_score", ood.Typicality())
+    with pytest.raises(ValueError, match="Typicality.*which has not"):
+        SamplerModule(model)
+
+
+def test_operators_are_told_score_and_threshold(path):
+    text = (path / "README.md").read_text()
+    assert "`score` is `JointEnergy()`" in text
+    assert "`is_ood` is true above 0.25" in text
+    facts = json.loads((path / "signatures.json").read_text())
+    assert facts["ood_score"] == "JointEnergy()"
 
 
 def test_a_temperature_may_be_chosen(model, monkeypatch):
