@@ -28,7 +28,12 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["augmentation", "data", pytest.param("steering", marks=pytest.mark.slow)],
+    [
+        "augmentation",
+        "data",
+        "evaluation",
+        pytest.param("steering", marks=pytest.mark.slow),
+    ],
 )
 def test_the_docs_python_runs(name):
     text = (README.parent / "docs" / f"{name}.md").read_text()

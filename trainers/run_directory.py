@@ -33,11 +33,11 @@ class RunDirectory:
                     f"{self.path} holds other files."
                 )
             return
-        differences = _differences(self._stored_config(), _normal(config))
-        if differences:
+        found = differences(self.stored_config(), _normal(config))
+        if found:
             raise ValueError(
                 f"{self.path} holds a run of another configuration: "
-                f"{'; '.join(differences)}. Choose a new directory."
+                f"{'; '.join(found)}. Choose a new directory."
             )
 
     def with_its_dtypes(self, recipe):
@@ -47,14 +47,15 @@ class RunDirectory:
         """
         recipe = copy.deepcopy(recipe)
         if self._config.is_file():
-            stored = self._stored_config()["recipe"]
+            stored = self.stored_config()["recipe"]
             for name in _NETWORKS:
                 part = recipe.setdefault(name, {})
                 if part.get("dtype", "auto") == "auto":
                     part["dtype"] = stored[name]["dtype"]
         return recipe
 
-    def _stored_config(self):
+    def stored_config(self):
+        """The configuration that the run was made with."""
         config = _read(self._config)
         recipe = config.setdefault("recipe", {})
         for name in _NETWORKS:
@@ -101,13 +102,13 @@ def _normal(value):
     return json.loads(json.dumps(value))
 
 
-def _differences(old, new, prefix=""):
+def differences(old, new, prefix=""):
     """Lines `name: old there, new asked for` for what two dicts differ in."""
     lines = []
     for name in sorted({*old, *new}):
         a, b = old.get(name), new.get(name)
         if isinstance(a, dict) and isinstance(b, dict):
-            lines += _differences(a, b, f"{prefix}{name}.")
+            lines += differences(a, b, f"{prefix}{name}.")
         elif a != b:
             lines.append(f"{prefix}{name}: {a!r} there, {b!r} asked for")
     return lines

@@ -9,6 +9,7 @@ import tensorflow as tf
 import clel_tf
 from clel_tf import callbacks
 from clel_tf import files
+from clel_tf.data.load import split_spec
 from clel_tf.images import save_grid
 from clel_tf.samplers import energies
 from clel_tf.trainers import recipes
@@ -123,15 +124,15 @@ def load_data(config):
                 f"{shape[:2]}; received: {config.image_size}. --data, even of "
                 "the same images, frees the recipe from its size."
             )
-    elif shape and _is_resizable(spec):
+    elif shape and is_resizable(spec):
         size = tuple(shape[:2])
     data = clel_tf.data.load(spec, size)
     return data.take(config.max_images) if config.max_images else data
 
 
-def _is_resizable(spec):
-    source = spec.removeprefix("interpolate:")
-    return source.startswith(("folder:", "tfds:"))
+def is_resizable(spec):
+    """Whether the images of a set may be of any size, to be resized."""
+    return split_spec(spec)[1].startswith(("folder:", "tfds:"))
 
 
 def _strategy():
