@@ -19,7 +19,7 @@ from clel_tf.trainers import evaluate_lib
 from clel_tf.trainers import runs
 from clel_tf.trainers.run_directory import RunDirectory
 
-DIGITS = data.load("digits").take(300)
+DIGITS = data.load("digits").take(500)
 PRINTING = """
 import dataclasses, json
 from clel_tf.trainers import evaluate, evaluate_lib
@@ -47,7 +47,7 @@ def workdir(tmp_path_factory):
         recipe[name]["dtype"] = "float32"
     model = presets.build(recipe)
     model.measure_energy_scale(DIGITS.x_test)
-    config = {"preset": "digits", "recipe": recipe, "max_images": 300}
+    config = {"preset": "digits", "recipe": recipe, "max_images": 500}
     RunDirectory(workdir).create(config)
     model.save(workdir / "model.keras")
     np.savez(workdir / "class_directions.npz", directions=np.eye(10, 64))
@@ -94,7 +94,7 @@ def test_figures_of_samples_are_those_of_the_models_samples(model, report):
     samples = model.sample(60, num_steps=3, seed=7)
     train = unit(DIGITS.x_train)
     found = report["quality"]["extractors"]["pixels"]
-    assert report["quality"]["reference"] == {"split": "train", "n": 300}
+    assert report["quality"]["reference"] == {"split": "train", "n": 500}
     points = [x.reshape(len(x), -1) for x in (samples, train)]
     with pytest.warns(UserWarning, match="samples"):
         expected = metrics.frechet_distance(*points)
@@ -106,7 +106,8 @@ def test_figures_of_samples_are_those_of_the_models_samples(model, report):
         assert found["metrics"][name]["value"] == pytest.approx(value, abs=0.02)
     floor = found["test_split"]["precision"]["value"]
     expected = metrics.prdc(unit(DIGITS.x_test), train).precision
-    assert floor == pytest.approx(expected, abs=1e-3)
+    # An image in the surface of a ball is in it or not, by rounding.
+    assert floor == pytest.approx(expected, abs=0.01)
 
 
 def test_the_jackknife_is_the_spread_of_a_mean():
