@@ -39,7 +39,7 @@ _SEED = flags.DEFINE_integer(
 )
 # Chains.
 _NUM_SAMPLES = flags.DEFINE_integer(
-    "num_samples", 1000, "Number of fresh samples.", lower_bound=10
+    "num_samples", 1000, "Number of fresh samples.", lower_bound=20
 )
 _STEPS = flags.DEFINE_integer(
     "steps", None, "Langevin steps. Default: the run's own.", lower_bound=1
@@ -94,7 +94,8 @@ _OOD = flags.DEFINE_multi_string(
     ["constant", "noise", "interpolate", "blur"],
     "Data to tell from the test split: what --data takes, or a built-in set "
     "made of the test split itself (constant, noise, interpolate, blur, "
-    "invert, rotate, shuffle, mix, photographs). May be given several times.",
+    "invert, rotate, shuffle, mix, photographs). May be given several times; "
+    "--ood= asks for none.",
 )
 _SCORE = flags.DEFINE_list(
     "score",
@@ -142,7 +143,7 @@ def main(_):
             inception=_INCEPTION.value,
             allow_unknown_inception=_ALLOW_UNKNOWN.value,
             reference=_REFERENCE.value,
-            ood=_OOD.value,
+            ood=[spec for spec in _OOD.value if spec],
             scores=_SCORE.value,
             beta=_BETA.value,
             false_alarm_rate=_FALSE_ALARM_RATE.value,

@@ -87,9 +87,9 @@ def evaluate(options):
     parts.create()
     found, arrays = sample_figures.measure(inputs, parts)
     for figures, more in (
+        energy_figures.measure(inputs, parts, arrays["samples"]),
         representation_figures.measure(inputs, parts),
         detection_figures.measure(inputs, parts),
-        energy_figures.measure(inputs, parts, arrays["samples"]),
     ):
         found |= figures
         arrays |= more

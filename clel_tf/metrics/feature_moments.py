@@ -24,6 +24,7 @@ class FeatureMoments:
         count: int. The number n of features.
         mean: float64 array `[d]`, n >= 1.
         covariance: float64 array `[d, d]`, S / (n - 1), n >= 2.
+        root: float64 array `[d, d]`, the covariance's symmetric root.
 
     Example:
 
@@ -42,6 +43,7 @@ class FeatureMoments:
         self.count = 0
         self._mean = 0.0
         self._scatter = 0.0
+        self._root = None
 
     def update(self, features):
         """Adds a batch of features.
@@ -71,6 +73,7 @@ class FeatureMoments:
         weight = self.count * len(features) / total
         self._scatter += np.outer(weight * shift, shift)
         self.count = total
+        self._root = None
         return self
 
     @property
@@ -83,6 +86,14 @@ class FeatureMoments:
         self._check_count(2)
         # The product with the inverse rounds as np.cov does.
         return self._scatter * (1.0 / (self.count - 1))
+
+    @property
+    def root(self):
+        if self._root is None:
+            values, vectors = np.linalg.eigh(self.covariance)
+            scales = np.sqrt(np.clip(values, 0.0, None))
+            self._root = (vectors * scales) @ vectors.T
+        return self._root
 
     def _check_count(self, minimum):
         if self.count < minimum:

@@ -47,17 +47,17 @@ def frechet_distance(a, b) -> float:
         to a Local Nash Equilibrium, NeurIPS 2017](
         https://arxiv.org/abs/1706.08500)
     """
-    a, b = _as_moments("a", a), _as_moments("b", b)
-    cov_a, cov_b = a.covariance, b.covariance
+    of_a, of_b = _as_moments("a", a), _as_moments("b", b)
+    cov_a, cov_b = of_a.covariance, of_b.covariance
     check_same_width("a and b", cov_a, cov_b)
-    _warn_if_few("a", a)
-    _warn_if_few("b", b)
+    _warn_if_few("a", of_a)
+    _warn_if_few("b", of_b)
 
     # Singular values of the product of roots: taking roots of its square's
     # eigenvalues would turn rounding of 1e-16 into errors of 1e-8.
-    product = _matrix_root(cov_a) @ _matrix_root(cov_b)
+    product = _factor(a, of_a) @ _factor(b, of_b).T
     cross = np.linalg.svd(product, compute_uv=False).sum()
-    shift = np.sum((a.mean - b.mean) ** 2)
+    shift = np.sum((of_a.mean - of_b.mean) ** 2)
     spread = np.trace(cov_a) + np.trace(cov_b) - 2.0 * cross
     return max(0.0, float(shift + spread))
 
@@ -79,6 +79,9 @@ def _warn_if_few(name, moments):
         )
 
 
-def _matrix_root(covariance):
-    values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
+def _factor(values, moments):
+    """F with F^T F = C: deviations where they are few, else C's root."""
+    if values is moments or moments.count > len(moments.mean):
+        return moments.root
+    deviations = as_features("features", values) - moments.mean
+    return deviations / np.sqrt(moments.count - 1)

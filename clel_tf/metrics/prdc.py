@@ -29,7 +29,7 @@ class PRDC(NamedTuple):
     coverage: float
 
 
-def prdc(samples, reference, k=3) -> PRDC:
+def prdc(samples, reference, k=3, radii=None) -> PRDC:
     """Computes how many samples look real and how much of the data they cover.
 
         r_i       = distance of reference_i to its k-th nearest other reference
@@ -48,6 +48,8 @@ def prdc(samples, reference, k=3) -> PRDC:
         samples: real array `[n, ...]`, finite, n > k; entries are flattened.
         reference: real array `[m, ...]`, finite, m > k.
         k: int, at least 1. The neighbour that sets a ball's radius.
+        radii: None, or float array `[m]`, `ball_radii(reference, k)`, for
+            several sets of samples that are compared with one reference.
 
     Returns:
         A `PRDC` of four floats.
@@ -82,7 +84,9 @@ def prdc(samples, reference, k=3) -> PRDC:
             f"smaller set; received: {k}."
         )
 
-    radii, sample_radii = _radii(reference, k), _radii(samples, k)
+    if radii is None:
+        radii = ball_radii(reference, k)
+    sample_radii = ball_radii(samples, k)
     balls = np.zeros(len(samples), int)
     recalled = np.zeros(len(reference), bool)
     covered = np.zeros(len(reference), bool)
@@ -100,7 +104,9 @@ def prdc(samples, reference, k=3) -> PRDC:
     )
 
 
-def _radii(points, k):
+def ball_radii(points, k=3):
+    """Distance of each point to its k-th nearest other one, float64 `[n]`."""
+    points = as_points("points", points)
     radii = np.empty(len(points))
     for rows, distances in chunked_distances(points, points):
         # A point's own distance is left out by its place, not by its value:

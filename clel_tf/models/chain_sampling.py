@@ -92,7 +92,7 @@ class ChainSampling:
         setting = self.setting(sampler, max(steps, 1))
         energy.check(setting)
         first = candidates.steps_of(steps) if candidates.count > 1 else 0
-        stretches = self._stretches(steps - first, rounds, final_steps)
+        stretches = self.stretches(steps - first, rounds, final_steps)
         seeds = random.row_seeds(seed, n)
         chunk = batch_size or chunk_size(self.image_shape)
         term_rows = self.term_rows(energy, random.as_key(seeds), setting)
@@ -436,7 +436,7 @@ class ChainSampling:
         initial = check_images(initial, self.image_shape, self.levels, n)
         return np.asarray(dequantize(initial, self.levels))
 
-    def _stretches(self, steps, rounds, final_steps):
+    def stretches(self, steps, rounds, final_steps):
         """Numbers of steps between augmented views of the chains."""
         if not isinstance(steps, (int, np.integer)) or steps < 0:
             raise ValueError(

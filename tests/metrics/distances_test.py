@@ -28,10 +28,11 @@ def test_only_real_numbers_are_points(values):
 
 
 @pytest.mark.parametrize("limit", [1, 15, 10**6])
-def test_chunks_are_bounded_and_cover_every_row(monkeypatch, limit):
+@pytest.mark.parametrize("width", [3, 300])
+def test_chunks_are_bounded_and_cover_every_row(monkeypatch, limit, width):
     monkeypatch.setattr(distances, "_CHUNK_SIZE", limit)
     rng = np.random.default_rng(0)
-    points, reference = rng.normal(size=(10, 3)), rng.normal(size=(5, 3))
+    points, reference = (rng.normal(size=(n, width)) for n in (10, 5))
     rows, chunks = zip(
         *distances.chunked_distances(points, reference), strict=True
     )
@@ -40,6 +41,13 @@ def test_chunks_are_bounded_and_cover_every_row(monkeypatch, limit):
     np.testing.assert_allclose(np.concatenate(chunks), expected, rtol=1e-12)
     assert [r.stop for r in rows[:-1]] == [r.start for r in rows[1:]]
     assert max(chunk.size for chunk in chunks) <= max(limit, 5)
+
+
+@pytest.mark.parametrize("width", [3, 300])
+def test_equal_points_are_together(width):
+    points = 10.0 * np.random.default_rng(0).normal(size=(20, width))
+    nearest = distances.nearest_distances(points, points)
+    assert nearest.max() <= (0.0 if width == 3 else 1e-8 * 10.0 * width)
 
 
 def test_nearest_references_by_hand():

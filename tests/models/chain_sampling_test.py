@@ -215,7 +215,7 @@ def test_rounds_take_views_and_the_final_steps_none(monkeypatch):
 )
 def test_rounds_share_the_steps(steps, rounds, final, expected):
     model = build(chain_augmentation_probability=1.0)
-    assert model._stretches(steps, rounds, final) == expected
+    assert model.stretches(steps, rounds, final) == expected
 
 
 def test_other_samplers_take_the_same_energies(model):

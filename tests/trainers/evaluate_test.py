@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from scipy import stats
@@ -213,6 +214,25 @@ def test_an_evaluation_goes_on_where_it_was_stopped(
     assert {k: again[k] for k in names} == {k: report[k] for k in names}
 
 
+def test_copies_of_training_images_are_memorised(
+    workdir, model, tmp_path, monkeypatch
+):
+    copies = ((DIGITS.x_train[:20] + 0.5) / 17).astype("float32")
+    monkeypatch.setattr(model, "sample", lambda *a, **k: copies)
+    request = {"num_samples": 20, "ood": (), "extractors": ["pixels"]}
+    found = evaluate_lib.evaluate(options(workdir, tmp_path / "a", **request))
+    quality = found["quality"]["extractors"]["pixels"]["metrics"]
+    assert quality["memorised"]["value"] == 1.0
+    assert 0.8 < quality["memorised"]["low"] < 1.0
+    assert "ood" not in found
+    found = evaluate_lib.evaluate(
+        options(workdir, tmp_path / "b", reference="test", **request)
+    )
+    quality = found["quality"]["extractors"]["pixels"]
+    assert "memorised" not in quality["metrics"]
+    assert quality["test_split"] is None
+
+
 def test_another_request_leaves_the_report_as_it_is(workdir, out):
     before = (out / "report.json").read_bytes()
     with pytest.raises(ValueError, match="samples.seed: 7 there, 8 asked for"):
@@ -237,12 +257,18 @@ def test_another_request_leaves_the_report_as_it_is(workdir, out):
         ({"workdir": "nothing"}, "nothing"),
         ({"false_alarm_rate": 0.001}, "at least 999 .* received: 180"),
         ({"false_alarm_rate": 0.0}, "between 0 and 1"),
+        ({"final_steps": 4}, r"in \[0, 3\]"),
+        ({"rounds": 2}, "chains are augmented"),
+        ({"extractors": ["keras:other.keras"]}, r"it takes \(9, 8, 1\)"),
     ],
 )
 def test_wrong_requests_are_refused_before_any_work(
     wrong, words, workdir, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
+    inputs = keras.Input((9, 8, 1))
+    outputs = keras.layers.GlobalAveragePooling2D()(inputs)
+    keras.Model(inputs, outputs).save("other.keras")
     np.savez("large.npz", x=np.zeros((3, 9, 8, 1), np.uint8))
     np.savez("one.npz", x=np.zeros((1, 8, 8, 1), np.uint8))
     asked = dataclasses.replace(options(workdir, "report"), **wrong)

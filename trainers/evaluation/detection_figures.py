@@ -43,14 +43,12 @@ def measure(inputs, parts):
 
 
 def _score_all(inputs, parts):
-    train = evaluation_inputs.some(inputs.data, evaluation_inputs.ADAPTED)
-    for score in inputs.scores.values():
-        score.adapt(inputs.model, train)
     sets = {"test": inputs.data.x_test, **inputs.ood}
     scores = {}
     for name, score in inputs.scores.items():
 
         def compute(score=score):
+            _adapt(score, inputs)
             return {}, {
                 spec: inputs.model.score(images[:], score=score)
                 for spec, images in sets.items()
@@ -59,6 +57,11 @@ def _score_all(inputs, parts):
         _, arrays = parts.get(f"scores/{name}", compute)
         scores |= {(name, spec): arrays[spec] for spec in sets}
     return scores
+
+
+def _adapt(score, inputs):
+    images = evaluation_inputs.some(inputs.data, evaluation_inputs.ADAPTED)
+    score.adapt(inputs.model, images)
 
 
 def _detection(scores, inputs):
@@ -75,6 +78,8 @@ def _detection(scores, inputs):
 
 def _calibrate(inputs, scores):
     name, score = next(iter(inputs.scores.items()))
+    if not score.adapted:  # where its scores were kept
+        _adapt(score, inputs)
     rate = inputs.request["false_alarm_rate"]
     held_out = evaluation_inputs.held_out_images(inputs.data)
     threshold = inputs.model.calibrate_ood(held_out, rate, score=score)

@@ -40,6 +40,6 @@ def _arrays(model, sets):
     found = {}
     for name, images in sets.items():
         found[f"energies/{name}"] = model.predict(images, verbose=0)
-        if name not in ("train", "test"):  # whose latents are known already
+        if name != "train":
             found[f"latents/{name}"] = model.latents(images[:_MAPPED])
     return found

@@ -4,10 +4,12 @@ import dataclasses
 import functools
 import hashlib
 import math
+import os
 import pathlib
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import clel_tf
 from clel_tf import ood
@@ -57,13 +59,13 @@ def load(options):
         ValueError, FileNotFoundError: for what does not fit or is missing.
     """
     model = runs.load_model(options.workdir)
-    _check_options(options)
+    _check_options(options, model)
     data = _load_data(options, model)
     _check_data(data, model, options)
     used = Inputs(
         model=model,
         data=data,
-        ood={s: _ood_images(s, data, model) for s in _ood_specs(options, data)},
+        ood={s: _ood_images(s, model) for s in _ood_specs(options, data)},
         extractors=_extractors(options, data),
         scores=_scores(options),
         request={},
@@ -107,7 +109,9 @@ def _load_data(options, model):
     )
 
 
-def _check_options(options):
+def _check_options(options, model):
+    steps = options.steps or model.sampler.sample_steps
+    model.stretches(steps, options.rounds, options.final_steps)
     if not 0 < options.false_alarm_rate < 1:
         raise ValueError(
             "Expected --false_alarm_rate between 0 and 1; received: "
@@ -152,7 +156,6 @@ def _ood_specs(options, data):
     specs = [
         f"{spec}:{data.spec}" if spec in _MADE_OF_TEST else spec
         for spec in options.ood
-        if spec
     ]
     doubled = {spec for spec in specs if specs.count(spec) > 1}
     if doubled:
@@ -162,7 +165,7 @@ def _ood_specs(options, data):
     return specs
 
 
-def _ood_images(spec, data, model):
+def _ood_images(spec, model):
     """The test part of a set, or all of one without, in the model's levels."""
     found = _load(spec, model)
     if found.image_shape != model.image_shape:
@@ -194,10 +197,26 @@ def _extractors(options, data):
         try:
             found[name] = _extractor(name, options, data)
         except FileNotFoundError as error:
-            if options.extractors is not None:
+            named = options.inception or os.environ.get("CLEL_TF_INCEPTION")
+            if options.extractors is not None or named:
                 raise
             print(f"note      no figures of {name}. {error}")
+    for name, extractor in found.items():
+        _try(name, extractor, data)
     return found
+
+
+def _try(name, extractor, data):
+    """Raises unless an extractor takes images of the data."""
+    images = to_unit(data.x_train[:2], data.levels)
+    network = getattr(extractor, "model", None)
+    shape = getattr(network, "input_shape", (None, *data.image_shape))
+    if shape[1:] != data.image_shape and None not in shape[1:]:
+        raise ValueError(
+            f"Expected --extractor={name} to take images of "
+            f"{data.image_shape}; it takes {shape[1:]}."
+        )
+    extractors.extract(extractor, images)
 
 
 def _extractor(name, options, data):
@@ -270,6 +289,10 @@ def _request(options, used):
                 if used.split(name) is not None
             },
         },
+        "clel_tf": clel_tf.__version__,
+        "tensorflow": tf.__version__,
+        "devices": [d.name for d in tf.config.list_logical_devices()],
+        "beta": used.model.beta,
         "weights_sha256": extractors.sha256_of_weights(
             used.model.ema_energy_network, used.model.ema_encoder
         ),

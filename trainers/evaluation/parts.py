@@ -12,6 +12,21 @@ from clel_tf.trainers.run_directory import differences
 
 _FIGURES = "figures.json"
 _WIDTH = 32  # of a part's name in what is told
+_LONG = 5_000  # images, from which on progress within a part is told
+
+
+def tell_tenths(total):
+    """A function of the number of images done, which prints every tenth."""
+    told = 0
+
+    def tell(done):
+        nonlocal told
+        tenths = 10 * done // total
+        if total >= _LONG and told < tenths < 10:
+            print(f"{tenths}0% ", end="", flush=True)
+            told = tenths
+
+    return tell
 
 
 class Parts:

@@ -1,9 +1,9 @@
 """How well a model's latents tell the classes that it was never told."""
 
 import numpy as np
-from scipy import stats
 
 from clel_tf import metrics
+from clel_tf.trainers.evaluation.shares import share_interval
 
 _NEIGHBORS = (1, 5, 20, 200)
 
@@ -13,11 +13,13 @@ def measure(inputs, parts):
     data = inputs.data
     if data.y_train is None or data.y_test is None:
         return {}, {}
+    if len(np.unique(data.y_train)) < 2:
+        return {}, {}  # there is nothing to tell apart
     networks = {
         "encoder": inputs.model.latents,
         "energy_network": inputs.model.energy_latents,
     }
-    found, arrays = {}, {"labels/test": data.y_test}
+    found, arrays = {}, {}
     for name, latents in networks.items():
 
         def compute(latents=latents):
@@ -29,6 +31,7 @@ def measure(inputs, parts):
         _, one = parts.get(f"{name}/latents", compute)
         if name == "encoder":
             arrays["latents/test"] = one["test"]
+            arrays["labels/test"] = data.y_test
         figures, _ = parts.get(
             f"{name}/accuracies",
             lambda one=one: (_accuracies(one, data), {}),
@@ -44,16 +47,11 @@ def _accuracies(latents, data):
     count = len(data.y_test)
     return {
         "knn": {
-            str(k): _share(metrics.knn_accuracy(*sets, k=k), count)
+            str(k): share_interval(metrics.knn_accuracy(*sets, k=k), count)
             for k in _NEIGHBORS
             if k <= smallest  # more would have to be of other classes
         },
-        "linear_probe": _share(metrics.linear_probe_accuracy(*sets), count),
+        "linear_probe": share_interval(
+            metrics.linear_probe_accuracy(*sets), count
+        ),
     }
-
-
-def _share(share, count):
-    """A share of test images with Wilson's 95% interval."""
-    test = stats.binomtest(round(share * count), count)
-    low, high = test.proportion_ci(0.95, method="wilson")
-    return {"value": share, "low": float(low), "high": float(high)}

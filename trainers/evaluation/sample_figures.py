@@ -1,16 +1,27 @@
 """How good a model's fresh samples are."""
 
+import warnings
+
 import numpy as np
 
 from clel_tf import metrics
 from clel_tf import random
 from clel_tf.metrics import extractors
 from clel_tf.metrics.distances import nearest_references
+from clel_tf.metrics.prdc import ball_radii
 from clel_tf.trainers.evaluation import inputs as evaluation_inputs
+from clel_tf.trainers.evaluation.parts import tell_tenths
+from clel_tf.trainers.evaluation.shares import share_interval
 
 _BLOCK = 1000  # samples, and what is lost at most when work is stopped
 _GROUPS = 10  # of samples, each of which is left out once
 _NORMAL = 1.96  # standard errors to the ends of a 95% interval
+_RANGES = {
+    "inception_score": (1.0,),
+    "precision": (0.0, 1.0),
+    "recall": (0.0, 1.0),
+    "coverage": (0.0, 1.0),
+}
 _COMPARED = 10  # samples with their nearest training images
 _NEIGHBORS = 5
 _TRACED = 64  # chains
@@ -33,6 +44,11 @@ def measure(inputs, parts):
         "seeds": _seeds(inputs).tolist(),
         "sha256": extractors.sha256_of_arrays([samples]),
     }
+    if not np.isfinite(samples).all():
+        raise ValueError(
+            "Expected chains of finite images; received NaN or infinity: the "
+            "run's energies have diverged."
+        )
     found = {
         name: _against_reference(name, samples, inputs, parts)
         for name in inputs.extractors
@@ -42,7 +58,7 @@ def measure(inputs, parts):
     _, neighbors = parts.get(
         "samples/neighbors", lambda: _neighbors(samples, inputs)
     )
-    _, trace = parts.get("samples/trace", lambda: _trace(inputs))
+    _, trace = parts.get("samples/trace", lambda: ({}, _trace(inputs)))
     return (
         {
             "samples": settings,
@@ -85,7 +101,8 @@ def _against_reference(name, samples, inputs, parts):
         "samples": samples,
         "reference": inputs.split(inputs.request["reference"]),
     }
-    if inputs.data.x_test is not None:
+    against_train = inputs.request["reference"] == "train"
+    if against_train and inputs.data.x_test is not None:
         sets["test"] = inputs.data.x_test
     features = {
         part: parts.get(
@@ -95,8 +112,6 @@ def _against_reference(name, samples, inputs, parts):
         for part, images in sets.items()
     }
     floor = features.get("test")
-    if inputs.request["reference"] == "test":
-        floor = None  # it is the reference itself
     if floor is not None:
         floor = _figures(f"{name}/test", floor, features, parts)
     return {
@@ -109,7 +124,9 @@ def _against_reference(name, samples, inputs, parts):
 
 def _features(extractor, images, inputs):
     batches = evaluation_inputs.unit_batches(images, inputs.data.levels)
-    found = extractors.extract(extractor, batches)
+    found = extractors.extract(
+        extractor, batches, progress=tell_tenths(len(images))
+    )
     arrays = {"features": found.features}
     if found.logits is not None:
         arrays["logits"] = found.logits
@@ -121,28 +138,43 @@ def _figures(name, one, features, parts):
     reference = features["reference"]["features"]
     held_out = features.get("test", {}).get("features")
     points = one["features"]
+    moments = metrics.FeatureMoments().update(reference)  # with their root
 
     def frechet_distance(rows):
-        distance = metrics.frechet_distance(points[rows], reference)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # told once, below
+            distance = metrics.frechet_distance(points[rows], moments)
         return {"frechet_distance": distance}
 
+    _, balls = parts.get(
+        f"{name.removesuffix('/test')}/radii",
+        lambda: ({}, {"radii": ball_radii(reference)}),
+    )
+
     def prdc(rows):
-        return metrics.prdc(points[rows], reference)._asdict()
+        found = metrics.prdc(points[rows], reference, radii=balls["radii"])
+        return found._asdict()
 
     def inception_score(rows):
         score = metrics.inception_score(one["logits"][rows])
         return {"inception_score": score.value}
 
-    def memorised(rows):
-        share = metrics.memorised(points[rows], reference, held_out)
-        return {"memorised": share}
-
+    if len(points) <= points.shape[1]:
+        print(
+            f"note      {name}: no more images ({len(points)}) than features "
+            f"({points.shape[1]}): the Frechet distance is strongly biased."
+        )
     several = [frechet_distance, prdc]
     if "logits" in one:
         several.append(inception_score)
-    if held_out is not None and held_out is not points:
-        several.append(memorised)
     found = {}
+    if held_out is not None and held_out is not points:
+
+        def memorised():
+            share = metrics.memorised(points, reference, held_out)
+            return {"memorised": share_interval(share, len(points))}, {}
+
+        found |= parts.get(f"{name}/memorised", memorised)[0]
     for metric in several:
         found |= parts.get(
             f"{name}/{metric.__name__}",
@@ -160,7 +192,9 @@ def _figures(name, one, features, parts):
 def _kernel_distance(points, reference):
     distance = metrics.kernel_distance(points, reference)
     return {
-        "kernel_distance": _interval(distance.value, distance.standard_error)
+        "kernel_distance": _interval(
+            distance.value, distance.standard_error, -np.inf
+        )
     }
 
 
@@ -180,16 +214,16 @@ def _jackknife(metric, count):
     for name, value in values.items():
         left = np.array([one[name] for one in without])
         error = np.sqrt((groups - 1) * left.var()) if groups > 1 else 0.0
-        found[name] = _interval(value, error)
+        found[name] = _interval(value, error, *_RANGES.get(name, (0.0,)))
     return found
 
 
-def _interval(value, error):
+def _interval(value, error, least, most=np.inf):
     value, error = float(value), float(error)
     return {
         "value": value,
-        "low": value - _NORMAL * error,
-        "high": value + _NORMAL * error,
+        "low": max(value - _NORMAL * error, least),
+        "high": min(value + _NORMAL * error, most),
         "standard_error": error,
     }
 
@@ -208,16 +242,19 @@ def _neighbors(samples, inputs):
 
 
 def _trace(inputs):
-    steps = inputs.request["samples"]["num_steps"]
+    settings = inputs.request["samples"]
+    if settings["rounds"] > 1:
+        return {}  # there is no one chain from noise to a sample
+    steps = settings["num_steps"]
     trace = inputs.model.trace(
         _TRACED,
         num_steps=steps,
-        seed=inputs.request["samples"]["seed"],
+        seed=settings["seed"],
         every=max(steps // _RECORDS, 1),
     )
     images = trace.images.reshape(*trace.images.shape[:2], -1)
     saturated = (images <= 0.0) | (images >= 1.0)
-    return {}, {
+    return {
         "trace/steps": trace.steps,
         "trace/energies": trace.energy,
         "trace/gradient_norms": trace.gradient_norm,

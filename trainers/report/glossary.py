@@ -31,7 +31,8 @@ METRICS = {
         "Kernel distance",
         "lower",
         "Squared maximum mean discrepancy of features under a cubic kernel. "
-        "It has no bias, so that it may be below zero. " + _AT_EQUAL_N,
+        "It has no bias, so that it may be below zero, and figures at other "
+        "numbers of images compare.",
     ),
     "inception_score": Metric(
         "Inception score",

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from clel_tf.trainers.evaluation.parts import Parts
+from clel_tf.trainers.evaluation.parts import tell_tenths
 
 REQUEST = {"data": {"spec": "digits", "shape": (8, 8)}, "seed": 3}
 
@@ -59,3 +60,11 @@ def test_other_files_are_left_alone(tmp_path):
         Parts(tmp_path, REQUEST)
     with pytest.raises(ValueError, match="is a file"):
         Parts(tmp_path / "thesis.txt", REQUEST)
+
+
+def test_long_work_tells_each_tenth_once(capsys):
+    for total, told in ((4_000, ""), (10_000, "10% 30% 90% ")):
+        tell = tell_tenths(total)
+        for done in (500, 1_200, 1_900, 3_900, 9_900, total):
+            tell(min(done, total))
+        assert capsys.readouterr().out == told
