@@ -1,4 +1,5 @@
 import keras
+import tensorflow as tf
 from keras import ops
 
 
@@ -14,15 +15,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
     PyTorch keeps unbiased and Keras does not. It matters where `n` is small:
     behind a pooling, `n` is the number of images.
 
+    With `synchronized`, mean, variance and `n` are those of all replicas of a
+    `tf.distribute` strategy together, and gradients flow between replicas:
+    what is normalised does not depend on the number of devices.
+
     Args:
         momentum: float. Defaults to 0.9, which PyTorch calls 0.1.
         epsilon: float. Defaults to 1e-5.
-        **kwargs: see `keras.layers.BatchNormalization`; `renorm` and
-            `synchronized` are not supported.
+        **kwargs: see `keras.layers.BatchNormalization`; `renorm` is not
+            supported.
 
     Raises:
-        ValueError: if `renorm` or `synchronized` is asked for, or inputs have a
-            mask.
+        ValueError: if `renorm` is asked for, or inputs have a mask.
 
     Example:
 
@@ -37,11 +41,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
-        for name in ("renorm", "synchronized"):
-            if kwargs.get(name):
-                raise ValueError(
-                    f"Expected `{name}` to be False; received: True."
-                )
+        if kwargs.get("renorm"):
+            raise ValueError("Expected `renorm` to be False; received: True.")
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
 
     def call(self, inputs, training=None, mask=None):
@@ -55,8 +56,24 @@ class BatchNormalization(keras.layers.BatchNormalization):
         n = ops.cast(
             ops.prod([shape[i] for i in self._reduction_axes]), "float32"
         )
+        if self._spans_replicas():
+            n = tf.distribute.get_replica_context().all_reduce("SUM", n)
         added = self.moving_variance - kept
         self.moving_variance.assign(
             kept + added * (n / ops.maximum(n - 1.0, 1.0))
         )
         return outputs
+
+    def _moments(self, inputs, mask):
+        # On one device never as Keras does for several, by E(x**2) - E(x)**2,
+        # which loses digits.
+        return ops.moments(
+            inputs,
+            axes=self._reduction_axes,
+            synchronized=self._spans_replicas(),
+        )
+
+    def _spans_replicas(self):
+        context = tf.distribute.get_replica_context()
+        together = context is not None and context.num_replicas_in_sync > 1
+        return self.synchronized and together

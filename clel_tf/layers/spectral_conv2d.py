@@ -87,7 +87,10 @@ class SpectralConv2D(keras.layers.Layer):
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
-                name="bias", shape=(self.filters,), initializer="zeros"
+                name="bias",
+                shape=(self.filters,),
+                initializer="zeros",
+                autocast=False,
             )
         self.u = self._state("u", (self.filters,))
         self.v = self._state("v", (fan_in,))
@@ -176,9 +179,19 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
     def _add_bias(outputs, bias):
+        return _sum(outputs, tf.convert_to_tensor(bias))
+
+    @tf.custom_gradient
+    def _sum(outputs, bias):
         # TensorFlow fuses this operation, not every sum, with a convolution.
-        return tf.nn.bias_add(outputs, ops.cast(bias, outputs.dtype))
+        # Its own gradient it fuses with one of the convolutions whose outputs
+        # are added, by chance: no two builds of a network would round alike.
+        def gradient(upstream):
+            exact = tf.cast(upstream, bias.dtype)
+            return upstream, tf.reduce_sum(exact, axis=[0, 1, 2])
+
+        return tf.nn.bias_add(outputs, tf.cast(bias, outputs.dtype)), gradient
 else:
 
     def _add_bias(outputs, bias):
-        return outputs + bias
+        return outputs + ops.cast(bias, outputs.dtype)

@@ -9,7 +9,9 @@ def nt_xent(latents, negatives=None, temperature=0.2):
                                + sum_k exp(z_i . n_k / t)) )
 
     over all `2n` anchors `z_i`; `z_p(i)` is the other view of the same image.
-    The negatives `n_k` are never anchors and are not masked.
+    The negatives `n_k` are never anchors and are not masked. Where a batch is
+    spread over devices, the other devices' latents are negatives of a device's
+    own, and the mean of all devices' losses is the loss of the whole batch.
 
     Args:
         latents: float tensor of shape `(2n, d)`, unit vectors: the first views

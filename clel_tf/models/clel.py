@@ -8,9 +8,11 @@ import tensorflow as tf
 from clel_tf import losses
 from clel_tf import optimizers
 from clel_tf import random
+from clel_tf import workers
 from clel_tf.data.dequantize import dequantize
 from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
 from clel_tf.models import preset_files
+from clel_tf.models import replicas
 from clel_tf.models.common import refresh_spectral
 from clel_tf.models.inference_function import inference_function
 from clel_tf.models.joint_energy_model import JointEnergyModel
@@ -18,10 +20,13 @@ from clel_tf.models.joint_energy_model import half_square
 from clel_tf.models.joint_energy_model import unit
 from clel_tf.models.moving_average import moving_copy
 from clel_tf.models.moving_average import update_moving_copy
+from clel_tf.models.vital_signs import VitalSigns
 from clel_tf.ood.joint_energy import JointEnergy
 from clel_tf.samplers import energies
+from clel_tf.samplers.chain import root_mean_square
 from clel_tf.samplers.compilation import halves_pay
 from clel_tf.samplers.replay_buffer import ReplayBuffer
+from clel_tf.samplers.sampler import first_value
 from clel_tf.samplers.sgld import SGLD
 
 # What a step is made of, in training and in validation ...
@@ -40,6 +45,8 @@ METRICS = (
     "gradient_norm",
     "chain_gradient_norm",
     "chain_displacement",
+    "chain_travel",
+    "chain_saturation",
 )
 
 
@@ -73,9 +80,17 @@ class CLEL(JointEnergyModel):
         energy loss  = mean(E(x+) - E(x-)) + alpha mean(E(x+)**2 + E(x-)**2)
                        - beta mean cos(g(f(x+)), sg(h(t(x+))))
         encoder loss = NT-Xent(h(t(x+)), h(t'(x+)); sg(g(f(x-))))
+                       + encoder_l2 / 2 |weights of h|**2
 
     Both networks have exponential moving averages; they are what `call`,
     `predict`, `sample`, `latents` and `score` use.
+
+    Built and compiled in the scope of a `tf.distribute.MirroredStrategy`, every
+    replica has images and chains of its own, and a step is that of one device
+    with all of them: losses and metrics are means over all rows, also where the
+    last batch of an epoch falls unevenly. That takes `gather_latents` and a
+    `synchronized` encoder, and optimizers that do not clip: Keras clips each
+    replica's gradients before it adds them.
 
     Args:
         energy_network: `keras.Model` from images to `(features, latent)`, such
@@ -94,6 +109,10 @@ class CLEL(JointEnergyModel):
         beta: float >= 0. Weight of the latent alignment. Against the energy's
             own gradient it weighs `beta / (2 E)`.
         temperature: float > 0. Temperature of NT-Xent.
+        gather_latents: bool. Whether NT-Xent compares an image with those, and
+            the chains, of all replicas, so that the number of devices does not
+            change the loss, or with its own replica's only. Gathering costs the
+            exchange of three latents an image.
         encoder_l2: float >= 0. L2 penalty `encoder_l2 / 2 * |w|**2` on all of
             the encoder's weights, in its loss as in the reference.
         ema_decay: float in [0, 1). Decay of the moving averages.
@@ -141,6 +160,7 @@ class CLEL(JointEnergyModel):
         alpha=1.0,
         beta=0.01,
         temperature=0.2,
+        gather_latents=True,
         encoder_l2=5e-4,
         ema_decay=0.998,
         ema_start=0,
@@ -168,6 +188,7 @@ class CLEL(JointEnergyModel):
         self.alpha = alpha
         self.beta = beta
         self.temperature = temperature
+        self.gather_latents = gather_latents
         self.encoder_l2 = encoder_l2
         self.levels = levels
         self.ood_score = ood_score or JointEnergy()
@@ -193,6 +214,7 @@ class CLEL(JointEnergyModel):
             initializer=keras.initializers.Constant(energy_scale),
             trainable=False,
         )
+        self.vital_signs = VitalSigns()
         self.encoder_optimizer = None
         self._trackers = [keras.metrics.Mean(name) for name in METRICS]
         self.built = True
@@ -261,31 +283,38 @@ class CLEL(JointEnergyModel):
         keys = self._step_keys()
         positives = dequantize(images, self.levels, keys.dequantize)
         before = self._snapshot()
-        chains, info = self.negatives(keys, _count(positives))
+        rows = _count(positives)
+        chains, info = self.negatives(keys, rows)
         terms, gradients = self._gradients(positives, chains.images, keys)
         norm = self._apply(gradients)
         loss = terms["energy_loss"] + terms["encoder_loss"]
-        healthy = self._healthy(loss, norm, chains.images)
+        faults = self._faults(positives, chains.images, loss, norm)
+        healthy = tf.equal(tf.reduce_sum(faults), 0)
         self._restore_unless(healthy, before)
-        self._synchronize_statistics()
+        self._synchronize_statistics(rows)
         self.replay_buffer.write(chains, where=healthy)
         refresh_spectral(self.energy_network)
         self._update_energy_scale(terms["energy_positive"], healthy)
         self.update_moving_averages()
         self.step.assign_add(1)
         self.skipped_steps.assign_add(tf.cast(~healthy, tf.int64))
-        return self._track(
-            terms,
-            gradient_norm=norm,
-            chain_gradient_norm=tf.reduce_mean(info.gradient_norm),
-            chain_displacement=tf.reduce_mean(info.displacement),
-        )
+        means = {
+            "chain_gradient_norm": tf.reduce_mean(info.gradient_norm),
+            "chain_displacement": tf.reduce_mean(info.displacement),
+            "chain_travel": tf.reduce_mean(chains.travel),
+            "chain_saturation": _saturation(chains.images),
+        }
+        means = replicas.weighted(means, rows)
+        values = {**terms, **means, "gradient_norm": norm}
+        noise_scale = first_value(self.sampler.noise_scale)
+        self.vital_signs.record(values, faults, self.step.value, noise_scale)
+        return self._track(values)
 
     def _gradients(self, positives, negatives, keys):
         """The terms of both losses, and the gradients of both networks."""
         with tf.GradientTape() as tape:
             terms, latents = self._energy_terms(positives, negatives, keys)
-            loss = terms["energy_loss"] / _replicas()
+            loss = terms["energy_loss"] / replicas.count()
         energy_gradients = tape.gradient(
             loss, self.energy_network.trainable_variables
         )
@@ -295,23 +324,25 @@ class CLEL(JointEnergyModel):
             tf.GradientTape() as tape,
         ):
             terms |= self._encoder_terms(positives, latents, keys)
-            loss = terms["encoder_loss"] / _replicas()
+            loss = terms["encoder_loss"] / replicas.count()
         encoder_gradients = tape.gradient(
             loss, self.encoder.trainable_variables
         )
         return terms, (energy_gradients, encoder_gradients)
 
     def _apply(self, gradients):
-        """Updates both networks; returns the replica's gradient norm."""
+        """Updates both networks; returns the norm of all gradients."""
         for optimizer, network, values in zip(
             (self.optimizer, self.encoder_optimizer),
             (self.energy_network, self.encoder),
             gradients,
         ):
             optimizer.apply(values, network.trainable_variables)
-        return tf.linalg.global_norm([*gradients[0], *gradients[1]]) * (
-            _replicas()
-        )
+        gradients = [*gradients[0], *gradients[1]]
+        if replicas.count() > 1:
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce("SUM", gradients)
+        return tf.linalg.global_norm(gradients)
 
     def negatives(self, keys, batch_size):
         """Draws chains from the buffer and moves them; no weight is touched.
@@ -325,12 +356,14 @@ class CLEL(JointEnergyModel):
         """
         chains = self.replay_buffer.draw(keys.buffer, batch_size)
         rows = tf.range(batch_size)
-        images, info = self._move(
-            self._transition(chains, keys, rows),
-            random.fold_in(keys.chain, rows),
+        start = self._transition(chains, keys, rows)
+        images, info = self._move(start, random.fold_in(keys.chain, rows))
+        moved = chains._replace(
+            images=images,
+            ages=chains.ages + self.sampler.num_steps,
+            travel=root_mean_square(images - start),
         )
-        ages = chains.ages + self.sampler.num_steps
-        return chains._replace(images=images, ages=ages), info
+        return moved, info
 
     def _transition(self, chains, keys, rows):
         """The chains' images, some of them replaced by a random view."""
@@ -349,9 +382,12 @@ class CLEL(JointEnergyModel):
         network = inference_function(self.energy_network)
         halved = halves_pay(self.sampler.jit_compile)
         marginal = energies.Marginal()
+        sampler = self.sampler
+        if isinstance(sampler, SGLD):
+            sampler = sampler.scaled(self.vital_signs.step_size_scale.value)
         return self._run_chains(
             network,
-            self.sampler,
+            sampler,
             halved,
             marginal,
             images,
@@ -360,7 +396,11 @@ class CLEL(JointEnergyModel):
         )
 
     def losses_of(self, positives, negatives, keys):
-        """The terms of both losses and what they are made of, as scalars."""
+        """The terms of both losses and what they are made of, as scalars.
+
+        Those of the batch are their means over replicas, and their gradients
+        the means of the gradients.
+        """
         terms, latents = self._energy_terms(positives, negatives, keys)
         return {**terms, **self._encoder_terms(positives, latents, keys)}
 
@@ -388,24 +428,32 @@ class CLEL(JointEnergyModel):
         divergence = losses.contrastive_divergence(
             positive, negative, self.alpha
         )
+        rows = _count(positive)
         positive, negative = tf.reduce_mean(positive), tf.reduce_mean(negative)
-        return {
+        terms = {
             "energy_loss": divergence - self.beta * similarity,
             "energy_positive": positive,
             "energy_negative": negative,
             "energy_gap": negative - positive,
             "latent_similarity": similarity,
         }
+        return replicas.weighted(terms, rows)
 
     def _encoder_loss(self, views, negative_latents):
+        if self.gather_latents and replicas.count() > 1:
+            # Of the views, the other replicas' only: an anchor has to find its
+            # own among them.
+            elsewhere = map(replicas.others, (views, negative_latents))
+            negative_latents = tf.concat([negative_latents, *elsewhere], axis=0)
         nt_xent = losses.nt_xent(views, negative_latents, self.temperature)
         penalty = sum(
             tf.nn.l2_loss(w) for w in self.encoder.trainable_variables
         )
-        return {
+        terms = {
             "encoder_loss": nt_xent + self.encoder_l2 * penalty,
             "nt_xent": nt_xent,
         }
+        return replicas.weighted(terms, _count(views))
 
     def _view_latents(self, images, keys):
         views = [self.augmentation(images, seed=key) for key in keys]
@@ -457,7 +505,12 @@ class CLEL(JointEnergyModel):
             }
         )
         # Means so far: `evaluate` reports what its last batch returns.
-        return {t.name: t.result() for t in self._trackers[: len(TERMS)]}
+        return _logs({t.name: t.result() for t in self._trackers[: len(TERMS)]})
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # The constructor builds everything. Keras would average a batch over
+        # the replicas first, which those of several workers cannot with bytes.
+        pass
 
     def _counter(self, name):
         return self.add_weight(
@@ -489,42 +542,54 @@ class CLEL(JointEnergyModel):
     def _snapshot(self):
         return [tf.identity(v.value) for v in self._training_state()]
 
-    def _healthy(self, loss, gradient_norm, chains):
-        finite = (
-            tf.math.is_finite(loss)
-            & tf.math.is_finite(gradient_norm)
-            & tf.reduce_all(tf.math.is_finite(chains))
-        )
+    def _faults(self, images, chains, loss, gradient_norm):
+        """On how many replicas each of `vital_signs.FAULTS` is not finite."""
+        finite = [
+            tf.reduce_all(tf.math.is_finite(values))
+            for values in (images, chains, tf.stack([loss, gradient_norm]))
+        ]
         # One replica's fault is every replica's: its gradients were summed in.
-        failures = tf.distribute.get_replica_context().all_reduce(
-            "SUM", tf.cast(~finite, tf.int32)
+        return tf.distribute.get_replica_context().all_reduce(
+            "SUM", tf.cast(~tf.stack(finite), tf.int32)
         )
-        return tf.equal(failures, 0)
 
     def _restore_unless(self, healthy, before):
         # A conditional around the update would do, were collective operations
         # allowed in one; selecting costs a copy of the weights.
+        part = self.vital_signs.learning_rate_scale.value
         for variable, old in zip(self._training_state(), before):
-            variable.assign(tf.where(healthy, variable.value, old))
+            new = variable.value
+            if variable.trainable:
+                # A part of the change is the change at a part of the rate.
+                softened = old + tf.cast(part, old.dtype) * (new - old)
+                new = tf.where(part < 1.0, softened, new)
+            variable.assign(tf.where(healthy, new, old))
 
-    def _synchronize_statistics(self):
-        # Each replica's batch normalisation has followed its own batch; what
-        # is averaged, saved and used for inference has to be one.
-        if _replicas() > 1:
+    def _synchronize_statistics(self, rows):
+        # Where each replica's batch normalisation has followed its own part of
+        # the batch: what is averaged, saved and used for inference has to be
+        # one.
+        variables = [
+            v
+            for v in self.encoder.non_trainable_variables
+            if keras.backend.is_float_dtype(v.dtype)  # no dropout's seed
+        ]
+        if replicas.count() > 1 and variables:
             context = tf.distribute.get_replica_context()
-            for variable in self.encoder.non_trainable_variables:
-                variable.assign(context.all_reduce("MEAN", variable.value))
+            parts = replicas.weighted([v.value for v in variables], rows)
+            means = context.all_reduce("MEAN", parts)
+            for variable, mean in zip(variables, means):
+                variable.assign(mean)
 
-    def _track(self, terms, **values):
-        values = {**terms, **values}
+    def _track(self, values):
         for tracker in self._trackers:
             if tracker.name in values:
                 tracker.update_state(values[tracker.name])
         # Batch logs are this step's own values; `fit` averages them by epoch,
         # by reading the trackers.
-        return {
-            t.name: values[t.name] for t in self._trackers if t.name in values
-        }
+        return _logs(
+            {t.name: values[t.name] for t in self._trackers if t.name in values}
+        )
 
     # === Saving ===
 
@@ -617,6 +682,7 @@ _SCALARS = (
     "alpha",
     "beta",
     "temperature",
+    "gather_latents",
     "encoder_l2",
     "ema_decay",
     "ema_start",
@@ -631,8 +697,17 @@ def _count(images):
     return images.shape[0] or tf.shape(images)[0]
 
 
-def _replicas():
-    return tf.distribute.get_strategy().num_replicas_in_sync
+def _logs(values):
+    """A step's values as Keras takes them from a replica."""
+    if workers.are_several(tf.distribute.get_strategy()):
+        # Keras 3.15 averages over the first axis there.
+        return {name: value[tf.newaxis] for name, value in values.items()}
+    return values
+
+
+def _saturation(images):
+    """Share of the pixels that are 0 or 1."""
+    return tf.reduce_mean(tf.cast((images <= 0.0) | (images >= 1.0), "float32"))
 
 
 def _check_networks(energy_network, encoder):

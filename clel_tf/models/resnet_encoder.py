@@ -46,6 +46,9 @@ class ResNetEncoder(keras.Model):
         latent_dim: int. Dimension of the embedding.
         mean: float or tuple of floats, one a channel. Subtracted from images.
         std: float or tuple of floats, one a channel. Divides images.
+        synchronized: bool. Whether batch normalisation takes the statistics of
+            the images of all replicas, as one device with all of them would, or
+            of its own replica's only. On one device it means nothing.
         seed: int or None. Seed of the initial weights.
         dtype: Keras dtype policy of all sublayers, or "auto" (see
             `resolve_dtype`). Images are normalised, and the embedding given, in
@@ -82,6 +85,7 @@ class ResNetEncoder(keras.Model):
         latent_dim=128,
         mean=0.5,
         std=0.5,
+        synchronized=True,
         seed=None,
         dtype=None,
         name=None,
@@ -94,6 +98,7 @@ class ResNetEncoder(keras.Model):
             )
         image_shape = check_image_shape(image_shape, 2 ** (len(widths) - 1))
         self._seeds = seed_stream(seed)
+        self._synchronized = synchronized
         self._policy = keras.dtype_policies.get(resolve_dtype(dtype))
 
         images = keras.Input(image_shape, dtype="float32", name="images")
@@ -119,6 +124,7 @@ class ResNetEncoder(keras.Model):
             "latent_dim": latent_dim,
             "mean": mean,
             "std": std,
+            "synchronized": synchronized,
             "seed": seed,
         }
 
@@ -135,7 +141,10 @@ class ResNetEncoder(keras.Model):
 
     def _norm(self, x, name, gamma="ones"):
         return BatchNormalization(
-            gamma_initializer=gamma, dtype=self._policy, name=name
+            gamma_initializer=gamma,
+            synchronized=self._synchronized,
+            dtype=self._policy,
+            name=name,
         )(x)
 
     def _conv(self, x, width, kernel_size, stride, name, initializer=None):

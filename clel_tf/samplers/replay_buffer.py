@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from clel_tf import random
+from clel_tf import workers
 
 
 class Chains(NamedTuple):
@@ -14,11 +15,14 @@ class Chains(NamedTuple):
         images: float32 tensor of shape `(n, height, width, channels)`.
         ages: int32 tensor of shape `(n,)`, steps made since birth.
         indices: int32 tensor of shape `(n,)`, their places in the buffer.
+        travel: float32 tensor of shape `(n,)`, root mean square change of a
+            pixel since they were drawn; None of chains that did not move.
     """
 
     images: tf.Tensor
     ages: tf.Tensor
     indices: tf.Tensor
+    travel: tf.Tensor | None = None
 
 
 @keras.saving.register_keras_serializable(package="clel_tf")
@@ -37,7 +41,8 @@ class ReplayBuffer(keras.layers.Layer):
     however often it comes and goes.
 
     Under `tf.distribute` every replica holds a shard of `capacity / replicas`
-    chains of its own; saving gathers all of them.
+    chains of its own. Saving, `images` and `ages` gather all of them: where
+    there are several workers, all have to take part.
 
     Args:
         capacity: int. Number of chains, over all replicas.
@@ -103,7 +108,9 @@ class ReplayBuffer(keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape):
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        self._strategy = tf.distribute.get_strategy()
+        self._local_replicas = workers.local_replicas(self._strategy)
+        replicas = self._strategy.num_replicas_in_sync
         if self.capacity % replicas:
             raise ValueError(
                 f"Expected `capacity` to be a multiple of the {replicas} "
@@ -111,10 +118,17 @@ class ReplayBuffer(keras.layers.Layer):
             )
         self.shard_capacity = self.capacity // replicas
         shape = tuple(input_shape[1:])
+        dtype = self.storage
+        if dtype == "uint8" and workers.are_several(self._strategy):
+            dtype = "float16"  # which holds bytes; collectives know none
         self._images = self._variable(
-            "images", (self.shard_capacity, *shape), self.storage
+            "images", (self.shard_capacity, *shape), dtype
         )
         self._ages = self._variable("ages", (self.shard_capacity,), "int32")
+        self._gather = workers.gatherer(
+            self._strategy,
+            lambda: [tf.convert_to_tensor(x.value) for x in self._stored()],
+        )
         keys = random.fold_in(random.as_key(self.seed), tf.range(self.capacity))
         # Staggered ages, lest chains of bounded age all restart in one step.
         ages = random.uniform(keys, (), 0.0, self.max_age or 0)
@@ -188,37 +202,38 @@ class ReplayBuffer(keras.layers.Layer):
     @property
     def images(self):
         """All chains of all replicas, float32 `(capacity, ...)` NumPy array."""
-        return self.first(self.capacity)
+        return self._midpoints(self._all_replicas()[0])
 
     def first(self, n):
-        """The first `n` chains, float32 `(n, ...)` NumPy array."""
-        stored = np.concatenate(_shards(self._images))[:n]
-        if self.storage == "float32":
-            return stored
-        return (stored.astype("float32") + 0.5) / 256.0
+        """The first `n` chains, float32 `(n, ...)` NumPy array.
+
+        Of this worker's, which are fewer where its replicas hold no more.
+        """
+        return self._midpoints(np.concatenate(_shards(self._images))[:n])
 
     @property
     def ages(self):
         """Age of every chain in steps, int32 `(capacity,)` NumPy array."""
-        return np.concatenate(_shards(self._ages))
+        return self._all_replicas()[1]
 
     def save_own_variables(self, store):
-        store["images"] = np.concatenate(_shards(self._images))
-        store["ages"] = np.concatenate(_shards(self._ages))
+        images, store["ages"] = self._all_replicas()
+        store["images"] = images.astype(self.storage)
 
     def load_own_variables(self, store):
-        for name, variable in (("images", self._images), ("ages", self._ages)):
+        for name, variable in zip(("images", "ages"), self._stored()):
             saved = np.asarray(store[name])
-            shards = variable.value
-            shards = getattr(shards, "values", [shards])
-            expected = (self.capacity, *shards[0].shape[1:])
+            expected = (self.capacity, *variable.shape[1:])
             if saved.shape != expected:
                 raise ValueError(
                     f"Expected saved buffer `{name}` of shape {expected}; "
                     f"received: {saved.shape}."
                 )
-            for shard, rows in zip(shards, np.split(saved, len(shards))):
-                shard.assign(rows)
+            rows = saved.reshape(-1, *variable.shape)
+            for replica, shard in zip(
+                self._local_replicas, _local_values(variable)
+            ):
+                shard.assign(rows[replica].astype(variable.dtype))
 
     def get_config(self):
         return {
@@ -244,11 +259,28 @@ class ReplayBuffer(keras.layers.Layer):
             name=name,
         )
 
+    def _stored(self):
+        return self._images, self._ages
+
+    def _all_replicas(self):
+        """Images, as they are stored, and ages of all replicas and workers."""
+        if workers.are_several(self._strategy):
+            return [np.concatenate(shards) for shards in self._gather()]
+        return [
+            np.concatenate(_shards(variable)) for variable in self._stored()
+        ]
+
+    def _midpoints(self, stored):
+        if self.storage == "float32":
+            return stored
+        return (stored.astype("float32") + 0.5) / 256.0
+
     def _encode(self, images):
         if self.storage == "float32":
             return images
         # Bounded before the cast: 1.0 would be byte 256, which wraps around.
-        return tf.cast(tf.clip_by_value(images * 256.0, 0.0, 255.0), tf.uint8)
+        stored = tf.cast(tf.clip_by_value(images * 256.0, 0.0, 255.0), tf.uint8)
+        return tf.cast(stored, self._images.dtype)
 
     def _decode(self, stored, uniform):
         if self.storage == "float32":
@@ -277,8 +309,12 @@ def _piece_sizes(count, largest=1000):
 
 
 def _shards(variable):
+    return [shard.numpy() for shard in _local_values(variable)]
+
+
+def _local_values(variable):
     value = variable.value
-    return [shard.numpy() for shard in getattr(value, "values", [value])]
+    return getattr(value, "values", [value])
 
 
 def _rows(mask, images):

@@ -1,4 +1,7 @@
+import copy
+
 import keras
+import tensorflow as tf
 
 from clel_tf.samplers import chain
 from clel_tf.samplers import langevin
@@ -89,6 +92,23 @@ class SGLD(Sampler):
             project=project,
         )
 
+    def scaled(self, scale):
+        """A copy whose steps are shorter or longer, at the same temperature.
+
+            step_size <- scale step_size, noise_scale <- sqrt(scale) noise_scale
+
+        Args:
+            scale: float > 0, or float32 scalar tensor of the graph in which the
+                copy runs.
+
+        Returns:
+            `SGLD`, for chains only: its tensors have no configuration.
+        """
+        copied = copy.copy(self)
+        copied.step_size = _times(self.step_size, scale)
+        copied.noise_scale = _times(self.noise_scale, tf.sqrt(scale))
+        return copied
+
     def get_config(self):
         return {
             "step_size": config_of(self.step_size),
@@ -96,3 +116,10 @@ class SGLD(Sampler):
             **super().get_config(),
             "gradient_clip": self.gradient_clip,
         }
+
+
+def _times(value, scale):
+    """A number, or the values of a schedule, times a scalar."""
+    if callable(value):
+        return lambda step: tf.cast(value(step), tf.float32) * scale
+    return value * scale

@@ -73,10 +73,78 @@ def test_config_builds_an_equal_layer():
     assert copied.get_config() == layer.get_config()
 
 
-@pytest.mark.parametrize("name", ["renorm", "synchronized"])
-def test_refuses_what_it_does_not_do(name):
-    with pytest.raises(ValueError, match=f"`{name}` to be False"):
-        BatchNormalization(**{name: True})
+def on_replicas(shards, step):
+    """What `step` gives on each replica for its shard, with a fresh layer."""
+    strategy = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"],
+        cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )
+    with strategy.scope():
+        layer = BatchNormalization(momentum=0.5, synchronized=True)
+        layer.build((None, 3, 3, 2))
+
+    def take(context):
+        return tf.constant(shards[context.replica_id_in_sync_group])
+
+    shards_of = strategy.experimental_distribute_values_from_function(take)
+    result = strategy.run(step, (layer, shards_of))
+    return layer, strategy.experimental_local_results(result)
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (4, 2), (6, 0)])
+def test_synchronized_replicas_normalise_as_one_device(sizes):
+    x = images((6, 3, 3, 2))
+    shards = np.split(x, [sizes[0]])
+    one = BatchNormalization(momentum=0.5)
+    expected = one(x, training=True)
+
+    def step(layer, shard):
+        outputs = layer(shard, training=True)
+        return outputs, tf.identity(layer.moving_variance.value)
+
+    layer, results = on_replicas(shards, step)
+    outputs = np.concatenate([outputs for outputs, _ in results])
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    for variance in (results[0][1], results[1][1]):
+        np.testing.assert_allclose(variance, one.moving_variance, rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_mean, one.moving_mean, rtol=1e-5)
+
+
+def test_synchronized_gradients_are_those_of_one_device():
+    x, weights = images((6, 3, 3, 2)), images((6, 3, 3, 2), seed=1)
+    shards = list(zip(np.split(x, [4]), np.split(weights, [4])))
+
+    def gradient_of(layer, x, weights):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(layer(x, training=True) * weights)
+        return tape.gradient(loss, x)
+
+    expected = gradient_of(
+        BatchNormalization(), tf.constant(x), tf.constant(weights)
+    )
+    _, results = on_replicas(
+        [np.stack(shard) for shard in shards],
+        lambda layer, shard: gradient_of(layer, *tf.unstack(shard)),
+    )
+    np.testing.assert_allclose(np.concatenate(results), expected, atol=2e-5)
+
+
+def test_synchronized_on_one_device_is_the_same_to_the_bit():
+    x = images((4, 5, 5, 2)) + 1e3  # digits that a difference would lose
+    plain, synchronized = (
+        BatchNormalization(synchronized=flag) for flag in (False, True)
+    )
+    outputs = synchronized(x, training=True)
+    np.testing.assert_array_equal(outputs, plain(x, training=True))
+    np.testing.assert_array_equal(
+        synchronized.moving_variance, plain.moving_variance
+    )
+
+
+def test_refuses_renormalisation():
+    with pytest.raises(ValueError, match="`renorm` to be False"):
+        BatchNormalization(renorm=True)
 
 
 def test_refuses_a_mask():

@@ -198,6 +198,28 @@ def test_mixed_precision_keeps_its_state_in_float32():
     assert tape.gradient(loss, layer.kernel.value).dtype == tf.float32
 
 
+def test_biases_of_summed_convolutions_have_one_exact_gradient():
+    # Left to itself TensorFlow takes one of the two sums within a convolution's
+    # gradient, exactly, and the other in bfloat16; by chance which.
+    both = [
+        built(32, 32, kernel_size=k, dtype="mixed_bfloat16") for k in (3, 1)
+    ]
+    x, g = images((64, 4, 4, 32)), images((64, 4, 4, 32), seed=1)
+    g[32:] = -g[31::-1] + 2**-5 * g[:32]  # sums that nearly cancel
+    x, g = tf.cast(x, tf.bfloat16), tf.cast(g, tf.bfloat16)
+
+    @tf.function
+    def gradients():
+        with tf.GradientTape() as tape:
+            y = sum(conv(x, training=True) for conv in both)
+        weights = [w.value for conv in both for w in (conv.bias, conv.kernel)]
+        return tape.gradient(y, weights, g)[::2]
+
+    expected = np.asarray(g, "float64").sum((0, 1, 2))
+    for gradient in gradients():
+        np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_xla_agrees_with_the_plain_graph(training):
     plain, compiled, x = built(), built(), images()

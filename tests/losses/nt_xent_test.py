@@ -75,6 +75,22 @@ def test_stopped_negatives_push_the_anchors_only():
     assert np.abs(pushed).max() > 1e-3
 
 
+def test_parts_with_the_other_parts_as_negatives_make_the_loss_of_all():
+    first, second = unit_vectors(7, 3, seed=0), unit_vectors(7, 3, seed=1)
+    generated = unit_vectors(4, 3, seed=2)
+    parts = [
+        np.concatenate([first[rows], second[rows]])
+        for rows in (slice(0, 5), slice(5, 7))
+    ]
+    losses = [
+        nt_xent(own, np.concatenate([generated, other]))
+        for own, other in (parts, parts[::-1])
+    ]
+    whole = by_loops(np.concatenate([first, second]), generated, 0.2)
+    mean = (5 * float(losses[0]) + 2 * float(losses[1])) / 7
+    assert mean == pytest.approx(whole, rel=1e-5)
+
+
 def test_low_precision_latents_are_compared_in_float32():
     z = tf.cast(unit_vectors(8, 16, seed=3), tf.bfloat16)
     expected = by_loops(z.numpy().astype("float64"), [], 0.2)
