@@ -1,7 +1,9 @@
 """Sets of images as bytes, and their way into a training step."""
 
+from clel_tf.data.checked_images import checked_images
 from clel_tf.data.dequantize import dequantize
 from clel_tf.data.dequantize import to_bytes
+from clel_tf.data.faults import Faults
 from clel_tf.data.image_data import ImageData
 from clel_tf.data.interpolate import interpolate
 from clel_tf.data.load import load
@@ -14,8 +16,10 @@ from clel_tf.data.streamed_images import StreamedImages
 __all__ = [
     "SHIFTS",
     "STATISTICS",
+    "Faults",
     "ImageData",
     "StreamedImages",
+    "checked_images",
     "dequantize",
     "interpolate",
     "load",

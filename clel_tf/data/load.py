@@ -30,7 +30,7 @@ _KNOWN = ", ".join(
 )
 
 
-def load(spec, image_size=None, stream=None):
+def load(spec, image_size=None, stream=None, faults=None):
     """Loads a set of images as bytes: into memory, or streamed from files.
 
     | spec | images |
@@ -59,6 +59,8 @@ def load(spec, image_size=None, stream=None):
         stream: Optional bool. Whether to stream the images. Defaults to
             `None`: if they take more than a quarter of the machine's memory
             or 16 GiB, and come from `npz:` or `folder:`.
+        faults: Optional `Faults`: what to do about images of `folder:` that
+            cannot be read. Defaults to `Faults("raise")`.
 
     Returns:
         `ImageData`.
@@ -80,7 +82,7 @@ def load(spec, image_size=None, stream=None):
     (TensorShape([64, 8, 8, 1]), TensorShape([64]))
     """
     prefixes, source = split_spec(spec)
-    data = _load_source(source, _check_size(image_size), stream)
+    data = _load_source(source, _check_size(image_size), stream, faults)
     for prefix in prefixes:
         data = prefix(data)
     return data
@@ -140,11 +142,11 @@ def _parse_classes(text):
         ) from error
 
 
-def _load_source(source, image_size, stream):
+def _load_source(source, image_size, stream, faults):
     kind, _, argument = source.partition(":")
     path = pathlib.Path(argument).expanduser()
     if kind == "folder":
-        return load_folder(path, image_size, stream)
+        return load_folder(path, image_size, stream, faults)
     if stream and kind != "npz":
         raise ValueError(
             f"Expected npz:PATH or folder:PATH for stream=True; received: "
