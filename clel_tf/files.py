@@ -11,6 +11,9 @@ import tempfile
 def new_file(path):
     """Gives a path to write to, which replaces `path` if the block succeeds.
 
+    What was written is on the disk before it does: losing power leaves the old
+    file or the new one.
+
     Args:
         path: str or path. An existing file stays as it was until the end.
 
@@ -21,7 +24,9 @@ def new_file(path):
     aside = path.with_name(f".{os.getpid()}_{path.name}")
     try:
         yield aside
+        _synchronize(aside)
         os.replace(aside, path)
+        _synchronize(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -58,3 +63,12 @@ def new_directory(path):
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _synchronize(path):
+    """Waits until a file, or a directory's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,4 +1,5 @@
 import csv
+import os
 import pathlib
 import time
 
@@ -6,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from clel_tf import files
+from clel_tf import workers
 
 
 class MetricsLogger(keras.callbacks.Callback):
@@ -15,6 +17,8 @@ class MetricsLogger(keras.callbacks.Callback):
     depends on the run's seed alone; times are in `timing.csv`. Both files are
     appended to, after rows beyond the model's step have been cut: a run that
     continues from a checkpoint leaves the file that an uninterrupted one would.
+    Rows of `metrics.csv` are on the disk before training goes on. Of several
+    workers the chief writes.
 
     Args:
         directory: str or path of an existing directory.
@@ -34,6 +38,15 @@ class MetricsLogger(keras.callbacks.Callback):
         self.every = every
 
     def on_train_begin(self, logs=None):
+        self._metrics = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Not as training begins: another callback may load a checkpoint then.
+        is_chief = workers.is_chief(self.model.distribute_strategy)
+        if self._metrics is None and is_chief:
+            self._open()
+
+    def _open(self):
         step = int(self.model.step.numpy())
         names = ["step", *(metric.name for metric in self.model.metrics)]
         times = ["step", "seconds", "images_per_second"]
@@ -46,11 +59,15 @@ class MetricsLogger(keras.callbacks.Callback):
         self._seen = step, None
 
     def on_train_batch_end(self, batch, logs=None):
+        if self._metrics is None:
+            return
         self._seen = int(self.model.step.numpy()), logs
         if self._seen[0] % self.every == 0:
             self._write(*self._seen)
 
     def on_train_end(self, logs=None):
+        if self._metrics is None:
+            return
         if self._seen[0] > self._previous[0]:
             self._write(*self._seen)
         self._metrics.close()
@@ -63,6 +80,8 @@ class MetricsLogger(keras.callbacks.Callback):
         rate = (step - self._previous[0]) * self.batch_size / seconds
         self._previous = step, now
         self._metrics.append({"step": step, **logs})
+        # No checkpoint may outlive the rows before it.
+        self._metrics.synchronize()
         self._timing.append(
             {"step": step, "seconds": seconds, "images_per_second": rate}
         )
@@ -86,6 +105,9 @@ class _Table:
     def append(self, row):
         self._writer.writerow(row)
         self._file.flush()
+
+    def synchronize(self):
+        os.fsync(self._file.fileno())
 
     def close(self):
         self._file.close()

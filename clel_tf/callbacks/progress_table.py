@@ -3,6 +3,8 @@ import time
 
 import keras
 
+from clel_tf import workers
+
 _HEADER = (
     f"{'step':>14}  {'energy +':>9}  {'energy -':>9}  {'gap':>9}  "
     f"{'latent':>6}  {'images/s':>8}  {'left':>7}"
@@ -13,7 +15,8 @@ class ProgressTable(keras.callbacks.Callback):
     """Prints a row on training's progress every few seconds.
 
     Columns: step, energy of data and of chains, their gap (chains minus data),
-    the cosine of `g(f(x))` with the encoder's latent, speed and time left.
+    the cosine of `g(f(x))` with the encoder's latent, speed and time left. Of
+    several workers the chief prints.
 
     Args:
         total_steps: int. The model's step at which training ends.
@@ -34,7 +37,9 @@ class ProgressTable(keras.callbacks.Callback):
         self.file = file
 
     def on_train_begin(self, logs=None):
-        print(_HEADER, file=self.file or sys.stdout, flush=True)
+        self._is_chief = workers.is_chief(self.model.distribute_strategy)
+        if self._is_chief:
+            print(_HEADER, file=self.file or sys.stdout, flush=True)
         # Speed is taken from the end of the first call, which traces.
         self._start = self._printed = None
 
@@ -44,7 +49,7 @@ class ProgressTable(keras.callbacks.Callback):
             self._start = step, now
         rate = (step - self._start[0]) / max(now - self._start[1], 1e-9)
         due = self._printed is None or now - self._printed >= self.interval
-        if due or step >= self.total_steps:
+        if self._is_chief and (due or step >= self.total_steps):
             self._printed = now
             self._print(step, rate, logs)
 

@@ -2,6 +2,7 @@ import pathlib
 
 import keras
 
+from clel_tf import workers
 from clel_tf.images import save_grid
 
 
@@ -11,7 +12,7 @@ class SampleGrid(keras.callbacks.Callback):
     Writes `step_000200.png` and so on: fresh samples, of the averaged energy
     network from uniform noise, always with the same seed, so that pictures
     compare. Beside each, `buffer_000200.png` shows the replay buffer's first
-    chains.
+    chains. Of several workers the chief draws, and the others wait.
 
     Args:
         directory: str or path of an existing directory.
@@ -34,7 +35,8 @@ class SampleGrid(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         step = int(self.model.step.numpy())
-        if step % self.every == 0:
+        is_chief = workers.is_chief(self.model.distribute_strategy)
+        if step % self.every == 0 and is_chief:
             fresh = self.model.sample(self.num_images, seed=self.seed)
             chains = self.model.replay_buffer.first(self.num_images)
             for name, images in (("step", fresh), ("buffer", chains)):

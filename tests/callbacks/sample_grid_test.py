@@ -1,6 +1,7 @@
 import types
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from clel_tf.callbacks import SampleGrid
@@ -9,6 +10,8 @@ from clel_tf.samplers import ReplayBuffer
 
 
 class Model:
+    distribute_strategy = tf.distribute.get_strategy()
+
     def __init__(self, step):
         self.step = types.SimpleNamespace(numpy=lambda: step)
         self.replay_buffer = ReplayBuffer(9)
