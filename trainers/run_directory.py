@@ -1,11 +1,15 @@
 """What a run leaves on disk, and whether it may go on there."""
 
+import contextlib
 import copy
 import csv
+import fcntl
 import json
+import os
 import pathlib
 
 from clel_tf import files
+from clel_tf.differences import differences
 
 _NETWORKS = ("energy_network", "encoder")
 
@@ -27,7 +31,8 @@ class RunDirectory:
         if self.path.is_file():
             raise ValueError(f"Expected a directory; {self.path} is a file.")
         if not self._config.is_file():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            found = self.path.iterdir() if self.path.is_dir() else []
+            if any(map(_is_foreign, found)):
                 raise ValueError(
                     f"Expected a new or empty directory, or one with a run; "
                     f"{self.path} holds other files."
@@ -37,7 +42,7 @@ class RunDirectory:
         if found:
             raise ValueError(
                 f"{self.path} holds a run of another configuration: "
-                f"{'; '.join(found)}. Choose a new directory."
+                f"{'; '.join(found)}. {self._way_out()}"
             )
 
     def with_its_dtypes(self, recipe):
@@ -61,13 +66,40 @@ class RunDirectory:
         for name in _NETWORKS:
             # Runs that do not tell were made before there was a choice.
             recipe.setdefault(name, {}).setdefault("dtype", "float32")
+        # Nor had they a guard; without an incident it changes nothing.
+        config.setdefault("guard", "learning_rate")
+        config.setdefault("data_faults", "raise")
         return config
+
+    def _way_out(self):
+        if not self.is_finished():
+            return "Choose a new directory."
+        return (
+            "That run is finished; one in a new directory goes on from its "
+            f"weights with --init_from={self.path}."
+        )
 
     def create(self, config):
         """Makes the directory, if need be, and writes the configuration."""
-        for name in ("checkpoints", "samples"):
-            (self.path / name).mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        # First: a directory without one is taken for somebody else's.
         _write(self._config, config)
+        for name in ("checkpoints", "samples"):
+            (self.path / name).mkdir(exist_ok=True)
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Keeps other processes of this machine from training here meanwhile.
+
+        Raises:
+            ValueError: if another one does.
+        """
+        directory = os.open(self.path, os.O_RDONLY)
+        try:
+            _lock(directory, self.path)
+            yield
+        finally:
+            os.close(directory)  # which unlocks it, as the process's end does
 
     def is_finished(self):
         return self._summary.is_file()
@@ -85,6 +117,18 @@ class RunDirectory:
         _write(self._summary, summary)
 
 
+def _lock(descriptor, path):
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ValueError(f"Another process is training in {path}.") from error
+
+
+def _is_foreign(path):
+    # A process that was killed may have left half a configuration.
+    return not path.match(".*_config.json")
+
+
 def _read(path):
     try:
         return json.loads(path.read_text())
@@ -100,15 +144,3 @@ def _write(path, value):
 def _normal(value):
     """The value as it comes back from JSON: tuples are lists."""
     return json.loads(json.dumps(value))
-
-
-def differences(old, new, prefix=""):
-    """Lines `name: old there, new asked for` for what two dicts differ in."""
-    lines = []
-    for name in sorted({*old, *new}):
-        a, b = old.get(name), new.get(name)
-        if isinstance(a, dict) and isinstance(b, dict):
-            lines += differences(a, b, f"{prefix}{name}.")
-        elif a != b:
-            lines.append(f"{prefix}{name}: {a!r} there, {b!r} asked for")
-    return lines

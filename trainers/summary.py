@@ -12,7 +12,7 @@ from clel_tf.metrics import DigitsEvaluator
 _NUM_SAMPLES = 1000  # every figure's n; Frechet distances depend on it
 
 
-def summarize(model, data, config, train_seconds):
+def summarize(model, data, config, train_seconds, faults):
     """Describes a run; judges its samples where the data are digits.
 
     Args:
@@ -20,6 +20,7 @@ def summarize(model, data, config, train_seconds):
         data: `clel_tf.data.ImageData`.
         config: `TrainConfig`.
         train_seconds: float. Duration of training.
+        faults: `clel_tf.data.Faults` of the data.
 
     Returns:
         dict for JSON.
@@ -34,6 +35,8 @@ def summarize(model, data, config, train_seconds):
         "steps_per_second": round(config.steps / train_seconds, 3),
         **_sample_figures(model, data, config),
         "nan_steps": int(model.skipped_steps.numpy()),
+        "incidents": int(model.vital_signs.incidents.numpy()),
+        "faulty_images": len(faults.found),
         "versions": {
             "clel_tf": clel_tf.__version__,
             "tensorflow": tf.__version__,

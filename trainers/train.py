@@ -3,8 +3,13 @@
   clel-train --preset=digits --workdir=runs/digits
 
 Running it again on a directory whose run was stopped continues that run;
-on a finished one it changes nothing.
+on a finished one it changes nothing. SIGTERM saves a checkpoint and ends it
+with status 143; of several workers, only the latter. All GPUs are used, and all
+machines that TF_CONFIG names.
 """
+
+import signal
+import sys
 
 from absl import flags
 
@@ -52,10 +57,43 @@ _SAMPLE_EVERY = flags.DEFINE_integer(
 _CHECKPOINT_EVERY = flags.DEFINE_integer(
     "checkpoint_every", 200, "Steps between two checkpoints.", lower_bound=1
 )
+_INIT_FROM = flags.DEFINE_string(
+    "init_from",
+    None,
+    "Directory of a finished run whose weights, averages and chains this one "
+    "starts from.",
+)
+_GUARD = flags.DEFINE_enum(
+    "guard",
+    "learning_rate",
+    ["learning_rate", "step_size", "reseed", "off"],
+    "What the divergence guard halves when it takes training back to its last "
+    "healthy state: learning_rate, step_size (of chains) or, with reseed, "
+    "nothing; off for no guard.",
+)
+_DATA_FAULTS = flags.DEFINE_enum(
+    "data_faults",
+    "raise",
+    ["raise", "skip"],
+    "What becomes of images of a folder that cannot be read: the first ends "
+    "training, or they are told, left out and counted.",
+)
+_STRATEGY = flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    ["auto", "mirrored", "multi_worker"],
+    "What to train on: mirrored, all GPUs of this machine; multi_worker, what "
+    "all processes have that the environment variable TF_CONFIG names; auto, "
+    "whichever there are several of.",
+)
 
 
 def main(_):
+    # While nothing is there to be saved; training has a handler of its own.
+    signal.signal(signal.SIGTERM, _stop)
+
     from clel_tf.trainers import recipes
+    from clel_tf.trainers import strategy
     from clel_tf.trainers import train_lib
 
     recipe = recipes.read(_PRESET.value)
@@ -73,8 +111,19 @@ def main(_):
         max_images=_MAX_IMAGES.value,
         sample_every=_SAMPLE_EVERY.value,
         checkpoint_every=_CHECKPOINT_EVERY.value,
+        init_from=_INIT_FROM.value,
+        guard=_GUARD.value,
+        data_faults=_DATA_FAULTS.value,
     )
-    train_lib.report(train_lib.train(config, _WORKDIR.value), _WORKDIR.value)
+    devices = strategy.make_strategy(_STRATEGY.value)
+    summary = train_lib.train(config, _WORKDIR.value, devices)
+    if summary:
+        train_lib.report(summary, _WORKDIR.value)
+
+
+def _stop(number, _):
+    print("Stopped by SIGTERM; the same command continues.", flush=True)
+    sys.exit(128 + number)
 
 
 def run():

@@ -1,23 +1,26 @@
 """Trains a recipe in a run directory; what `clel-train` calls."""
 
+import contextlib
 import dataclasses
 import math
 
-import numpy as np
 import tensorflow as tf
 
 import clel_tf
 from clel_tf import callbacks
 from clel_tf import files
+from clel_tf import workers
 from clel_tf.data.load import split_spec
 from clel_tf.images import save_grid
-from clel_tf.samplers import energies
 from clel_tf.trainers import recipes
+from clel_tf.trainers import strategy as strategies
+from clel_tf.trainers.class_directions import save_class_directions
 from clel_tf.trainers.run_directory import RunDirectory
 from clel_tf.trainers.summary import summarize
+from clel_tf.trainers.warm_start import warm_start
 
-_DIRECTION_IMAGES = 20_000  # over all classes: enough for means
-_DIRECTION_VIEWS = 8  # augmented ones, as training's latents are of
+_GUARD_EVERY = 50  # steps between two looks of the divergence guard
+GUARDS = ("learning_rate", "step_size", "reseed", "off")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +37,12 @@ class TrainConfig:
         log_every: steps between two rows of metrics.csv.
         sample_every: steps between two pictures in samples/.
         checkpoint_every: steps between two checkpoints.
+        init_from: directory of a finished run whose weights, averages and
+            chains this one starts from, or None.
+        guard: what the divergence guard softens after an incident: one of
+            `GUARDS`, "reseed" for nothing and "off" for no guard.
+        data_faults: "raise" or "skip": what becomes of images of a folder that
+            cannot be read.
     """
 
     preset: str
@@ -44,6 +53,9 @@ class TrainConfig:
     log_every: int = 10
     sample_every: int = 200
     checkpoint_every: int = 200
+    init_from: str | None = None
+    guard: str = "learning_rate"
+    data_faults: str = "raise"
 
     def __post_init__(self):
         for name in ("log_every", "sample_every", "checkpoint_every"):
@@ -53,6 +65,12 @@ class TrainConfig:
                 recipes.check_positive(name, getattr(self, name))
         for name in ("steps", "batch_size"):
             recipes.check_positive(name, self.recipe["recipe"].get(name))
+        if self.guard not in GUARDS:
+            raise ValueError(
+                f"Expected guard to be one of {', '.join(GUARDS)}; received: "
+                f"{self.guard!r}."
+            )
+        clel_tf.data.Faults(self.data_faults)
 
     @property
     def steps(self):
@@ -63,56 +81,105 @@ class TrainConfig:
         return self.recipe["recipe"]["batch_size"]
 
 
-def train(config, workdir):
+def train(config, workdir, strategy=None):
     """Trains to the last step, or continues where a run stopped.
+
+    Of several workers all have to call it, with one directory that they share.
+    The chief writes in it, and finishes the run alone while the others wait.
 
     Args:
         config: `TrainConfig`.
         workdir: str or path. A new directory, or one that a run of the same
             configuration was stopped in.
+        strategy: `tf.distribute.Strategy`, or None for all GPUs, or workers,
+            that there are.
 
     Returns:
-        dict, the run's summary; an already finished run's is only read.
+        dict, the run's summary; an already finished run's is only read. None
+        in other workers than the chief.
 
     Raises:
-        ValueError: if the directory holds something else.
+        ValueError: if the directory holds something else, another process
+            trains there, or replicas cannot share batch and buffer equally.
+        OSError: if data, disk or another worker fail; the last checkpoint stays
+            as it is.
+        SystemExit: with status 143, after SIGTERM and, in a run of one process,
+            a checkpoint.
     """
-    run = RunDirectory(workdir)
+    strategy = strategy or strategies.make_strategy()
+    with strategies.lost_workers_told(strategy):
+        summary = _train(config, RunDirectory(workdir), strategy)
+    return summary if workers.is_chief(strategy) else None
+
+
+def _train(config, run, strategy):
+    config, recipe, data, faults = _prepare(config, run)
+    if run.is_finished():
+        if workers.is_chief(strategy):
+            print(f"{run.path} holds this run, finished; nothing was changed.")
+        return run.read_summary()
+
+    strategies.check_batch_size(strategy, config.batch_size)
+    replicas = strategy.num_replicas_in_sync
+    with strategy.scope():
+        model = _build(recipe, config, replicas)
+    model.replay_buffer.check_batch(config.batch_size // replicas)
+    checkpoints = callbacks.Checkpoints(
+        run.path / "checkpoints",
+        config.checkpoint_every,
+        configuration=dataclasses.asdict(config),
+    )
+    start = checkpoints.restore(model)
+    if config.init_from and not start:
+        warm_start(model, config.init_from)
+    strategies.check_same_start(strategy, dataclasses.asdict(config), start)
+    if not workers.is_chief(strategy):
+        _fit(model, data, config, run, checkpoints, start, faults)
+        return strategies.wait_for_all(strategy, run.is_finished)
+    run.create(dataclasses.asdict(config))
+    with run.locked():
+        _tell_beginning(recipe, run, start)
+        _fit(model, data, config, run, checkpoints, start, faults)
+        if workers.are_several(strategy):
+            # Alone: the others only wait, lest one leaves that is needed.
+            model = _build(recipe, config)
+            checkpoints.restore(model)
+        summary = _finish(model, data, config, run, faults)
+    strategies.wait_for_all(strategy, run.is_finished)
+    return summary
+
+
+def _prepare(config, run):
+    """Completes a configuration, and loads its data, for a directory."""
     recipe = run.with_its_dtypes(config.recipe)
     recipe = clel_tf.presets.with_dtypes(recipe)
     config = dataclasses.replace(config, recipe=recipe)
-    data = load_data(config)
+    faults = clel_tf.data.Faults(config.data_faults)
+    data = load_data(config, faults)
     recipe = recipes.complete(recipe, data)
     run.check(dataclasses.asdict(config))
-    if run.is_finished():
-        print(f"{workdir} holds this run, finished; nothing was changed.")
-        return run.read_summary()
+    return config, recipe, data, faults
 
-    strategy = _strategy()
-    replicas = strategy.num_replicas_in_sync
-    with strategy.scope():
-        model = clel_tf.presets.build(recipe, config.seed)
-        model.compile(steps_per_execution=_steps_per_call(config, replicas))
-    model.replay_buffer.check_batch(-(-config.batch_size // replicas))
-    run.create(dataclasses.asdict(config))
+
+def _build(recipe, config, replicas=1):
+    model = clel_tf.presets.build(recipe, config.seed)
+    model.compile(steps_per_execution=_steps_per_call(config, replicas))
+    return model
+
+
+def _tell_beginning(recipe, run, start):
     for name in ("energy_network", "encoder"):
         print(f"The {name} computes in {recipe[name]['dtype']}.")
-    checkpoints = callbacks.Checkpoints(
-        run.path / "checkpoints", config.checkpoint_every
-    )
-    start = checkpoints.restore(model)
     if start:
-        print(f"Continuing {workdir} from step {start}.")
-
-    _fit(model, data, config, run, checkpoints, start)
-    return _finish(model, data, config, run)
+        print(f"Continuing {run.path} from step {start}.")
 
 
-def load_data(config):
+def load_data(config, faults=None):
     """Loads a run's data: `clel_tf.data.ImageData`.
 
     Args:
         config: `TrainConfig`.
+        faults: Optional `clel_tf.data.Faults`.
     """
     spec, size = config.recipe["data"], None
     shape = config.recipe.get("energy_network", {}).get("image_shape")
@@ -126,19 +193,13 @@ def load_data(config):
             )
     elif shape and is_resizable(spec):
         size = tuple(shape[:2])
-    data = clel_tf.data.load(spec, size)
+    data = clel_tf.data.load(spec, size, faults=faults)
     return data.take(config.max_images) if config.max_images else data
 
 
 def is_resizable(spec):
     """Whether the images of a set may be of any size, to be resized."""
     return split_spec(spec)[1].startswith(("folder:", "tfds:"))
-
-
-def _strategy():
-    if len(tf.config.list_logical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
 
 
 def _steps_per_call(config, replicas):
@@ -153,53 +214,68 @@ def _steps_per_call(config, replicas):
     )
 
 
-def _fit(model, data, config, run, checkpoints, start):
+def _fit(model, data, config, run, checkpoints, start, faults):
     if start >= config.steps:
         return
     batches = data.train(config.batch_size, config.seed, start)
-    model.fit(
-        batches,
-        steps_per_epoch=config.steps - start,
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            callbacks.MetricsLogger(
-                run.path, config.batch_size, config.log_every
-            ),
-            callbacks.SampleGrid(run.path / "samples", config.sample_every),
-            checkpoints,
-            callbacks.ProgressTable(config.steps, config.batch_size),
-        ],
+    logger = callbacks.MetricsLogger(
+        run.path, config.batch_size, config.log_every
     )
+    with _told_in_a_line(faults):
+        model.fit(
+            strategies.distribute(model.distribute_strategy, batches),
+            steps_per_epoch=config.steps - start,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                *_guards(config, run),
+                logger,
+                callbacks.SampleGrid(run.path / "samples", config.sample_every),
+                checkpoints,
+                callbacks.ProgressTable(config.steps, config.batch_size),
+                callbacks.StopOnSignal(checkpoints),
+            ],
+        )
 
 
-def _finish(model, data, config, run):
+@contextlib.contextmanager
+def _told_in_a_line(faults):
+    """What ends training from outside, without TensorFlow's words around it."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        cause = error
+        if faults.policy == "raise" and faults.found:
+            cause = next(iter(faults.found.values()))
+        elif isinstance(error, tf.errors.OpError):
+            raise
+        raise OSError(
+            f"{cause} The last checkpoint is whole: the same command goes on "
+            "from there."
+        ) from error
+
+
+def _guards(config, run):
+    """The divergence guard, to stand before all that saves, if there is one."""
+    if config.guard == "off":
+        return []
+    # It looks whenever a checkpoint is made.
+    every = math.gcd(config.checkpoint_every, _GUARD_EVERY)
+    soften = None if config.guard == "reseed" else config.guard
+    return [callbacks.DivergenceGuard(run.path, every, soften)]
+
+
+def _finish(model, data, config, run, faults):
     print("Drawing fresh samples and judging them.", flush=True)
     save_grid(model.sample(64, seed=config.seed), run.path / "samples.png")
     if data.y_train is not None:
-        _save_class_directions(model, data, run.path / "class_directions.npz")
+        save_class_directions(model, data, run.path / "class_directions.npz")
     with files.new_file(run.path / "model.keras") as aside:
         model.save(aside)
-    summary = summarize(model, data, config, run.train_seconds())
+    seconds = run.train_seconds()
+    summary = summarize(model, data, config, seconds, faults)
     run.finish(summary)
     return summary
-
-
-def _save_class_directions(model, data, path):
-    """Unit mean latent of each class, for conditional sampling."""
-    labels = np.unique(data.y_train)
-    most = max(_DIRECTION_IMAGES // len(labels), 1)
-    chosen = []
-    for label in labels:
-        rows = np.flatnonzero(data.y_train == label)
-        count = min(most, len(rows))
-        chosen.append(rows[np.arange(count) * len(rows) // count])
-    rows = np.sort(np.concatenate(chosen))
-    directions, labels = energies.class_means(
-        model, data.x_train[rows], data.y_train[rows], views=_DIRECTION_VIEWS
-    )
-    with files.new_file(path) as aside:
-        np.savez(aside, directions=directions, labels=labels)
 
 
 def report(summary, workdir):

@@ -1,9 +1,10 @@
+import contextlib
 import copy
 import csv
+import dataclasses
 import json
 import pathlib
-import subprocess
-import sys
+import shutil
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 import clel_tf
 from clel_tf import callbacks
 from clel_tf import presets
+from clel_tf.trainers import class_directions
 from clel_tf.trainers import recipes
 from clel_tf.trainers import train_lib
 from clel_tf.trainers.run_directory import RunDirectory
@@ -29,15 +31,9 @@ SMALL = [
     "sampler.sample_steps=2",
     "replay_buffer.capacity=64",
     "recipe.batch_size=16",
+    "energy_network.dtype=float32",
+    "encoder.dtype=float32",
 ]
-
-
-def clel_train(*flags):
-    return subprocess.run(
-        [sys.executable, "-m", "clel_tf.trainers.train", *map(str, flags)],
-        capture_output=True,
-        text=True,
-    )
 
 
 def config(*assignments, steps=12, every=4, seed=0):
@@ -82,7 +78,7 @@ def test_a_run_leaves_what_it_promises(run):
         "samples/buffer_000004.png",
         "model.keras",
         "class_directions.npz",
-        "checkpoints/step_000000012.weights.h5",
+        "checkpoints/step_000000012.npz",
     ):
         assert (run / name).is_file(), name
     assert list((run / "tensorboard").glob("events.*"))
@@ -94,7 +90,7 @@ def test_a_run_leaves_what_it_promises(run):
 def test_the_summary_tells_the_figures(run):
     summary = json.loads((run / "summary.json").read_text())
     assert summary["preset"] == "digits" and summary["steps"] == 12
-    assert summary["nan_steps"] == 0
+    assert summary["nan_steps"] == 0 and summary["incidents"] == 0
     assert summary["versions"]["keras"] == keras.__version__
     # Twelve steps of a tiny network draw no digits; the scale must show it.
     assert summary["frechet_distance"] > 5
@@ -117,56 +113,50 @@ def test_metrics_are_the_steps_own_values(run):
         assert float(row["energy_gap"]) == pytest.approx(gap, abs=1e-6)
 
 
-def test_the_same_configuration_gives_the_same_run(run, tmp_path):
-    train_lib.train(config(), tmp_path / "again")
-    for a, b in zip(weights(run), weights(tmp_path / "again")):
-        np.testing.assert_array_equal(a, b)
-    for name in ("metrics.csv", "samples.png"):
-        assert (tmp_path / "again" / name).read_bytes() == (
-            run / name
-        ).read_bytes()
-
-
-def test_an_interrupted_run_continues_to_the_same_end(
-    run, tmp_path, monkeypatch
+@pytest.mark.slow
+def test_a_full_disk_ends_a_run_that_continues_with_room(
+    run, tmp_path, monkeypatch, full_disk
 ):
     original = callbacks.SampleGrid.on_train_batch_end
+    disk = contextlib.ExitStack()
 
-    def interrupt(self, batch, logs=None):
+    def fill(self, batch, logs=None):
         original(self, batch, logs)
-        if int(self.model.step.numpy()) == 10:
-            raise KeyboardInterrupt
+        if int(self.model.step.numpy()) == 6:
+            disk.enter_context(full_disk(50_000))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(callbacks.SampleGrid, "on_train_batch_end", interrupt)
-        with pytest.raises(KeyboardInterrupt):
+    with disk, monkeypatch.context() as patch:
+        patch.setattr(callbacks.SampleGrid, "on_train_batch_end", fill)
+        with pytest.raises(OSError, match="8.npz could not .* last checkpoint"):
             train_lib.train(config(), tmp_path / "run")
-    assert not (tmp_path / "run" / "summary.json").exists()
+    checkpoints = (tmp_path / "run" / "checkpoints").iterdir()
+    assert [path.name for path in checkpoints] == ["step_000000004.npz"]
     train_lib.train(config(), tmp_path / "run")
     for a, b in zip(weights(run), weights(tmp_path / "run")):
         np.testing.assert_array_equal(a, b)
-    assert (tmp_path / "run" / "metrics.csv").read_bytes() == (
-        run / "metrics.csv"
-    ).read_bytes()
 
 
-def test_the_binary_leaves_a_finished_run_as_it_is(tmp_path):
-    flags = [f"--set={a}" for a in SMALL]
-    flags += ["--steps=2", f"--workdir={tmp_path / 'run'}"]
-    flags += ["--max_images=16", "--image_size=8"]
-    first = clel_train(*flags)
-    assert first.returncode == 0, first.stderr
-    wanted = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (wanted["max_images"], wanted["image_size"]) == (16, 8)
-    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    # Against so few digits, figures would compare with no others.
-    assert summary["frechet_distance"] is None
-    assert "energy +" in first.stdout and "samples.png" in first.stdout
-    before = snapshot(tmp_path)
-    second = clel_train(*flags)
-    assert second.returncode == 0, second.stderr
-    assert "nothing was changed" in second.stdout
-    assert snapshot(tmp_path) == before
+def test_a_run_starts_from_anothers_end(run, tmp_path, capsys):
+    with pytest.raises(ValueError, match="12 there, 14 .*--init_from=") as more:
+        train_lib.train(config(steps=14), run)
+    assert str(run) in str(more.value)
+    wanted = dataclasses.replace(config(steps=2, every=2), init_from=str(run))
+    train_lib.train(wanted, tmp_path / "run")
+    old, new = (
+        keras.saving.load_model(folder / "model.keras").replay_buffer.images
+        for folder in (run, tmp_path / "run")
+    )
+    # Two steps move at most 16 chains each.
+    assert (old == new).all((1, 2, 3)).sum() >= 32
+
+
+def test_a_checkpoint_of_another_run_is_refused(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "summary.json").unlink()
+    path = tmp_path / "run" / "config.json"
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(ValueError, match="seed: 0 there, 1 asked for"):
+        train_lib.train(config(seed=1), tmp_path / "run")
 
 
 def test_another_configuration_is_refused_with_the_differences(run):
@@ -188,20 +178,69 @@ def test_a_run_goes_on_in_its_own_precision(tmp_path):
     assert RunDirectory(tmp_path / "new").with_its_dtypes(recipe) == recipe
 
 
-def test_a_run_of_before_there_was_a_precision_is_continued(tmp_path, capsys):
-    assignments = ["energy_network.dtype=float32", "encoder.dtype=float32"]
-    train_lib.train(config(*assignments, steps=2, every=2), tmp_path)
-    path = tmp_path / "config.json"
-    stored = json.loads(path.read_text())
+def test_a_run_of_before_there_was_a_precision_or_a_guard_is_continued(
+    run, tmp_path, capsys
+):
+    old = tmp_path / "run"
+    shutil.copytree(run, old)
+    stored = json.loads((old / "config.json").read_text())
     for name in ("energy_network", "encoder"):
-        del stored["recipe"][name]["dtype"]
-    path.write_text(json.dumps(stored))
-    before = snapshot(tmp_path)
-    train_lib.train(
-        config(steps=2, every=2), tmp_path
-    )  # "auto" takes the run's
+        # It was the only one.
+        assert stored["recipe"][name].pop("dtype") == "float32"
+    del stored["guard"]
+    (old / "config.json").write_text(json.dumps(stored))
+    before = snapshot(old)
+    # Where it is open, the precision is the run's own.
+    open_ones = "energy_network.dtype=auto", "encoder.dtype=auto"
+    train_lib.train(config(*open_ones), old)
     assert "nothing was changed" in capsys.readouterr().out
-    assert snapshot(tmp_path) == before
+    assert snapshot(old) == before
+
+
+@pytest.mark.parametrize(
+    "guard, soften",
+    [("learning_rate", "learning_rate"), ("reseed", None), ("off", "no guard")],
+)
+def test_the_guard_is_as_asked_for_and_before_all_that_saves(
+    guard, soften, tmp_path, monkeypatch
+):
+    given = []
+    monkeypatch.setattr(train_lib, "_finish", lambda *_: None)
+    monkeypatch.setattr(
+        clel_tf.models.CLEL,
+        "fit",
+        lambda *_, callbacks, **__: given.extend(callbacks),
+    )
+    wanted = dataclasses.replace(config(every=20), guard=guard)
+    train_lib.train(wanted, tmp_path)
+    first, *others = given
+    guards = [x for x in given if isinstance(x, callbacks.DivergenceGuard)]
+    assert [x.soften for x in guards] == ([] if guard == "off" else [soften])
+    if guards:
+        assert guards == [first] and len(others) == 5
+        # It looks whenever a checkpoint is made.
+        assert first.every == 10 and first.path.parent == tmp_path
+
+
+def test_another_guard_than_there_is_is_refused():
+    with pytest.raises(ValueError, match="reseed, off; received: 'on'"):
+        dataclasses.replace(config(), guard="on")
+
+
+def test_a_run_that_goes_wrong_again_and_again_ends_with_a_diagnosis(tmp_path):
+    assignment = "recipe.energy_optimizer.learning_rate=1e30"
+    wanted = config(assignment, steps=400, every=10)
+    words = "after 5 restorations.*a learning rate that is too high"
+    with pytest.raises(callbacks.DivergenceError, match=words):
+        train_lib.train(wanted, tmp_path / "run")
+    lines = (tmp_path / "run" / "incidents.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    actions = [record["action"] for record in records]
+    assert actions == ["restored"] * 5 + ["gave up"]
+    assert [record["seen_at"] for record in records] == list(range(10, 70, 10))
+    # The device knows which of the steps between two looks it was.
+    assert records[0]["step"] < 5
+    assert not (tmp_path / "run" / "summary.json").exists()
 
 
 def test_a_directory_of_other_files_is_refused(tmp_path):
@@ -210,15 +249,16 @@ def test_a_directory_of_other_files_is_refused(tmp_path):
         train_lib.train(config(), tmp_path)
 
 
-def test_a_run_on_two_devices(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_run_on_two_devices(tmp_path):
     strategy = tf.distribute.MirroredStrategy(
         ["CPU:0", "CPU:1"],
         # Collective operations of several strategies in one process, as that of
         # all tests is, get into one another's way.
         cross_device_ops=tf.distribute.ReductionToOneDevice(),
     )
-    monkeypatch.setattr(train_lib, "_strategy", lambda: strategy)
-    summary = train_lib.train(config(steps=2, every=2), tmp_path / "run")
+    wanted = config(steps=2, every=2)
+    summary = train_lib.train(wanted, tmp_path / "run", strategy)
     assert summary["steps"] == 2 and summary["nan_steps"] == 0
 
 
@@ -252,6 +292,39 @@ def test_a_run_takes_some_of_a_folders_images_resized(tmp_path):
     assert data.x_train.shape == (18, 10, 10, 3)
     everything = clel_tf.data.load(spec, (10, 10)).x_train
     np.testing.assert_array_equal(data.x_train[-1], everything[17 * 24 // 18])
+
+
+@pytest.mark.parametrize("policy", ["raise", "skip"])
+def test_a_file_lost_while_training_ends_it_or_is_counted(
+    policy, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "images").mkdir()
+    write_images(tmp_path / "images")
+    spec = f"folder:{tmp_path / 'images'}"
+    recipe = recipes.for_data(config(steps=12).recipe, spec)
+    wanted = train_lib.TrainConfig(
+        "digits",
+        recipe,
+        image_size=8,
+        checkpoint_every=1,
+        data_faults=policy,
+    )
+    monkeypatch.setattr(clel_tf.data.limits, "should_stream", lambda *_: True)
+    fit = train_lib._fit
+
+    def lose_and_fit(*arguments):
+        (tmp_path / "images" / "07.png").unlink()
+        fit(*arguments)
+
+    monkeypatch.setattr(train_lib, "_fit", lose_and_fit)
+    run = tmp_path / "run"
+    if policy == "raise":
+        with pytest.raises(OSError, match="07.png.*last checkpoint is whole"):
+            train_lib.train(wanted, run)
+        assert not (run / "summary.json").exists()
+    else:
+        assert train_lib.train(wanted, run)["faulty_images"] == 1
+        assert "Skipping" in capsys.readouterr().out
 
 
 def test_a_recipes_own_size_is_what_a_folder_is_resized_to(tmp_path):
@@ -292,9 +365,9 @@ def test_class_directions_keep_rare_classes(tmp_path, monkeypatch):
     images[..., 0] = 10 + np.arange(1000)[:, np.newaxis, np.newaxis] % 2
     images[labels == 3] = [0, 6, 8]
     data = clel_tf.data.ImageData("two classes", images, labels)
-    monkeypatch.setattr(train_lib, "_DIRECTION_IMAGES", 10)
+    monkeypatch.setattr(class_directions, "_IMAGES", 10)
     path = tmp_path / "directions.npz"
-    train_lib._save_class_directions(Brightness(), data, path)
+    class_directions.save_class_directions(Brightness(), data, path)
     with np.load(path) as saved:
         assert saved["labels"].tolist() == [0, 3]
         expected = [[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]]
@@ -305,26 +378,6 @@ def test_class_directions_keep_rare_classes(tmp_path, monkeypatch):
 def test_sizes_are_positive(name):
     with pytest.raises(ValueError, match=f"{name} to be a positive int"):
         train_lib.TrainConfig("digits", config().recipe, **{name: 0})
-
-
-@pytest.mark.parametrize(
-    "flags, words",
-    [
-        (["--workdir=x", "--wrong=1"], "wrong"),
-        ([], "workdir"),
-        (["--workdir=x", "--steps=0"], "steps"),
-        (["--workdir=x", "--preset=nothing"], "digits"),
-        (["--workdir=x", "--max_images=5000"], "1437"),
-        (["--workdir=x", "--image_size=9"], "received: 9"),
-    ],
-)
-def test_the_binary_answers_a_wrong_flag_in_one_line(flags, words, tmp_path):
-    result = clel_train(*flags)
-    assert result.returncode != 0
-    # Before it, TensorFlow tells of its own start.
-    line = result.stderr.strip().splitlines()[-1]
-    assert line.startswith("clel-train: error: ") and words in line
-    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(

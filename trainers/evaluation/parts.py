@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 
 from clel_tf import files
-from clel_tf.trainers.run_directory import differences
+from clel_tf.differences import differences
 
 _FIGURES = "figures.json"
 _WIDTH = 32  # of a part's name in what is told

@@ -111,6 +111,11 @@ def _against_reference(name, samples, inputs, parts):
         )[1]
         for part, images in sets.items()
     }
+    reference = features["reference"]
+    reference["radii"] = parts.get(
+        f"{name}/radii",
+        lambda: ({}, {"radii": ball_radii(reference["features"])}),
+    )[1]["radii"]
     floor = features.get("test")
     if floor is not None:
         floor = _figures(f"{name}/test", floor, features, parts)
@@ -135,7 +140,9 @@ def _features(extractor, images, inputs):
 
 def _figures(name, one, features, parts):
     """The metrics of one set's features, each a part of the work."""
-    reference = features["reference"]["features"]
+    reference, radii = (
+        features["reference"][part] for part in ("features", "radii")
+    )
     held_out = features.get("test", {}).get("features")
     points = one["features"]
     moments = metrics.FeatureMoments().update(reference)  # with their root
@@ -146,14 +153,8 @@ def _figures(name, one, features, parts):
             distance = metrics.frechet_distance(points[rows], moments)
         return {"frechet_distance": distance}
 
-    _, balls = parts.get(
-        f"{name.removesuffix('/test')}/radii",
-        lambda: ({}, {"radii": ball_radii(reference)}),
-    )
-
     def prdc(rows):
-        found = metrics.prdc(points[rows], reference, radii=balls["radii"])
-        return found._asdict()
+        return metrics.prdc(points[rows], reference, radii=radii)._asdict()
 
     def inception_score(rows):
         score = metrics.inception_score(one["logits"][rows])
