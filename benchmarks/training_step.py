@@ -127,7 +127,12 @@ def _all_else(model, pixels):
     def given(positives, negatives, keys):
         # Read the images as the losses would, lest they be left out.
         loss = _total([positives, negatives])
-        names = "energy_loss", "encoder_loss", "energy_positive"
+        names = (
+            "energy_loss",
+            "encoder_loss",
+            "energy_positive",
+            "energy_negative",
+        )
         return dict.fromkeys(names, loss), gradients
 
     def step():
