@@ -42,8 +42,7 @@ def class_latents():
 
 @pytest.fixture(scope="session")
 def path(model, class_latents, tmp_path_factory):
-    model.sampler.jit_compile = True  # what "auto" is where there is a GPU
-    path = export_sampler(
+    return export_sampler(
         model,
         tmp_path_factory.mktemp("served") / "tiny",
         num_steps=STEPS,
@@ -54,6 +53,17 @@ def path(model, class_latents, tmp_path_factory):
             "first_or_second": model.guidance(class_latents[0])
             | model.guidance(class_latents[1])
         },
+    )
+
+
+@pytest.fixture(scope="session")
+def xla_path(model, tmp_path_factory):
+    model.sampler.jit_compile = True  # what "auto" is where there is a GPU
+    path = export_sampler(
+        model,
+        tmp_path_factory.mktemp("served_by_xla") / "tiny",
+        num_steps=STEPS,
+        max_steps=MAX_STEPS,
         xla=True,
     )
     model.sampler.jit_compile = "auto"

@@ -121,7 +121,6 @@ def served(path, images):
             twin["image_bytes"] = pngs(images)
         if name != "serving_default":
             inputs[f"{name}_png"] = twin
-    inputs["sample_xla"] = {"seed": seed}
     replies = serve(path, inputs.items())
     return dict(zip(inputs, replies))
 
@@ -205,8 +204,11 @@ def test_every_signature_takes_and_gives_png_files(served, expected, name):
         np.testing.assert_allclose(reply[key], values, atol=1e-5)
 
 
-def test_xla_is_off_in_that_process(served):
-    assert "XLA compilation disabled" in served["sample_xla"]["message"]
+@pytest.mark.slow
+def test_xla_is_off_in_that_process(xla_path):
+    seed = random.row_seeds(0, 5)
+    (reply,) = serve(xla_path, [("sample_xla", {"seed": seed})])
+    assert "XLA compilation disabled" in reply["message"]
 
 
 def test_a_row_is_its_own_in_every_batch(path):
