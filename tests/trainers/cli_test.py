@@ -118,7 +118,7 @@ def test_a_wrong_path_is_told_in_one_line(results, case):
 def _check_line(result, name, told, expected):
     status, out, err = result
     assert (status, out) == (expected, "")
-    # Before it, TensorFlow may tell that it looks for GPUs, and of a "CUDA error: ".
+    # Before it, TensorFlow may tell that it looks for GPUs ("CUDA error: ...").
     line = err.splitlines()[-1]
     assert line.startswith(f"clel-{name}: error: ") and told in line
     assert err.count(": error: ") == 1 and "Traceback" not in err
