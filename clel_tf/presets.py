@@ -38,9 +38,9 @@ def _paper(size, data, statistics, side=32):
     """The paper's recipe: an energy network's size on a data set."""
     mean, std = STATISTICS[statistics]
     images = {"image_shape": [side, side, 3], "mean": mean, "std": std}
-    images = {name: list(value) for name, value in images.items()}
+    images = {name: [*value] for name, value in images.items()}
     network = {
-        name: list(value) if isinstance(value, tuple) else value
+        name: [*value] if isinstance(value, tuple) else value
         for name, value in EnergyResNet.sizes[size].items()
     }
     return {
@@ -164,8 +164,8 @@ _PRESETS = {
 }
 
 
-def names():
-    """Names of the presets."""
+def list():
+    """Names of the presets, sorted."""
     return sorted(_PRESETS)
 
 
@@ -173,7 +173,7 @@ def get(name):
     """A preset's recipe: a dict of the caller's own."""
     if name not in _PRESETS:
         raise ValueError(
-            f"Expected a preset ({', '.join(names())}); received: {name!r}."
+            f"Expected a preset ({', '.join(list())}); received: {name!r}."
         )
     return copy.deepcopy(_PRESETS[name])
 

@@ -22,9 +22,9 @@ def tiny(**parts):
 
 
 def test_names_are_what_get_takes():
-    assert "digits" in presets.names()
-    assert presets.names() == sorted(presets.names())
-    for name in presets.names():
+    assert "digits" in presets.list()
+    assert presets.list() == sorted(presets.list())
+    for name in presets.list():
         config = presets.get(name)
         assert json.loads(json.dumps(config)) == config
 
@@ -165,7 +165,7 @@ PUBLISHED_PARTS = {
 
 
 def test_the_papers_presets_are_there():
-    assert set(presets.names()) == {"digits", *PUBLISHED}
+    assert set(presets.list()) == {"digits", *PUBLISHED}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -20,12 +20,12 @@ def read(preset):
     Raises:
         ValueError: if there is no such preset or file, or it holds no recipe.
     """
-    if preset in presets.names():
+    if preset in presets.list():
         return presets.get(preset)
     path = pathlib.Path(preset)
     if not path.is_file():
         raise ValueError(
-            f"Expected a preset ({', '.join(presets.names())}) or the path of "
+            f"Expected a preset ({', '.join(presets.list())}) or the path of "
             f"a JSON recipe; received: {preset!r}."
         )
     try:
