@@ -1,4 +1,4 @@
-"""Presets in directories: a model's configuration and averaged weights."""
+"""Presets in directories: configuration, averaged weights, a model card."""
 
 import copy
 import json
@@ -8,6 +8,7 @@ import keras
 
 from clel_tf import files
 from clel_tf import presets
+from clel_tf.models import model_card
 from clel_tf.models.common import flat_layers
 from clel_tf.models.precision import resolve_dtype
 
@@ -18,14 +19,14 @@ _SCORE = "ood_score.weights.h5"
 
 def load(cls, preset, seed, dtype):
     """Builds a model from a recipe's name or a directory; see `CLEL`."""
-    if preset in presets.names():
+    if preset in presets.list():
         recipe = presets.with_dtypes(presets.get(preset), dtype)
         return presets.build(recipe, seed)
     directory = pathlib.Path(preset)
     path = directory / _CONFIG
     if not path.is_file():
         raise ValueError(
-            f"Expected the name of a preset ({', '.join(presets.names())}) or "
+            f"Expected the name of a preset ({', '.join(presets.list())}) or "
             f"a directory that holds {_CONFIG}; received: {str(preset)!r}."
         )
     config = json.loads(path.read_text())
@@ -104,7 +105,7 @@ def _set_dtype(config, dtype):
         options["dtype"] = keras.dtype_policies.serialize(policy)
 
 
-def save(model, directory):
+def save(model, directory, about, samples):
     """Writes a preset aside and renames it; see `CLEL.save_to_preset`."""
     with files.new_directory(directory) as aside:
         config = keras.saving.serialize_keras_object(model)["config"]
@@ -114,3 +115,4 @@ def save(model, directory):
             network.save_weights(str(aside / f"{name}.weights.h5"))
         if model.ood_score.weights:
             keras.saving.save_weights(model.ood_score, str(aside / _SCORE))
+        model_card.write(model, aside, about, samples)

@@ -3,7 +3,9 @@ import json
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
+import clel_tf
 from clel_tf import presets
 from clel_tf.models import CLEL
 from clel_tf.models import preset_files
@@ -47,7 +49,7 @@ def dtypes(model):
 
 
 def test_presets_compute_in_the_dtype_asked_for(model, tmp_path):
-    model.save_to_preset(tmp_path / "preset")
+    model.save_to_preset(tmp_path / "preset", samples=0)
     for preset in ("digits", str(tmp_path / "preset")):
         for dtype in ("float32", "mixed_bfloat16"):
             loaded = CLEL.from_preset(preset, dtype=dtype)
@@ -60,7 +62,9 @@ def test_networks_without_a_dtype_refuse_one(model, tmp_path):
         return keras.Model(network.inputs, network.outputs)
 
     encoder = keras.Model(model.encoder.inputs, model.encoder.outputs[0])
-    CLEL(plain(model.energy_network), encoder).save_to_preset(tmp_path / "a")
+    CLEL(plain(model.energy_network), encoder).save_to_preset(
+        tmp_path / "a", samples=0
+    )
     CLEL.from_preset(tmp_path / "a")
     with pytest.raises(ValueError, match="energy_network takes a `dtype`"):
         CLEL.from_preset(tmp_path / "a", dtype="float32")
@@ -87,7 +91,7 @@ def test_networks_without_a_dtype_may_be_of_it_already():
 
 def test_a_saved_preset_is_the_model(model, tmp_path):
     path = tmp_path / "presets" / "mine"
-    model.save_to_preset(path)
+    model.save_to_preset(path, samples=0)
     loaded = CLEL.from_preset(str(path))
     configs = [json.dumps(m.get_config()) for m in (loaded, model)]
     assert configs[0] == configs[1]
@@ -106,7 +110,7 @@ def test_a_saved_preset_is_the_model(model, tmp_path):
 
 
 def test_a_loaded_model_continues_from_the_averages(model, tmp_path):
-    model.save_to_preset(tmp_path / "mine")
+    model.save_to_preset(tmp_path / "mine", samples=0)
     loaded = CLEL.from_preset(tmp_path / "mine")
     for name in ("energy_network", "encoder"):
         live = getattr(loaded, name).get_weights()
@@ -115,23 +119,55 @@ def test_a_loaded_model_continues_from_the_averages(model, tmp_path):
             np.testing.assert_array_equal(a, b)
 
 
-def test_a_preset_is_json_and_weights_only(model, tmp_path):
-    model.save_to_preset(tmp_path / "mine")
+def test_a_preset_is_json_weights_and_a_picture(model, tmp_path):
+    model.save_to_preset(tmp_path / "mine", samples=5)
     names = sorted(p.name for p in (tmp_path / "mine").iterdir())
     assert names == [
+        "card.json",
         "config.json",
         "encoder.weights.h5",
         "energy_network.weights.h5",
+        "samples.png",
     ]
     config = json.loads((tmp_path / "mine" / "config.json").read_text())
     assert config["sampler"]["config"]["step_size"] == 2.0
     assert config["levels"] == 17
+    with Image.open(tmp_path / "mine" / "samples.png") as picture:
+        pixels = np.asarray(picture)
+    # Pixels of 8x8 images are drawn as squares of 6.
+    drawn = model.sample(5).repeat(6, axis=1).repeat(6, axis=2)
+    expected = clel_tf.images.make_grid(drawn, 3)[..., 0]
+    np.testing.assert_array_equal(pixels, expected)
+
+
+def test_a_card_tells_what_the_model_is(model, tmp_path):
+    about = {"data": "digits", "frechet_distance": 0.2}
+    model.save_to_preset(tmp_path / "mine", about=about, samples=0)
+    card = json.loads((tmp_path / "mine" / "card.json").read_text())
+    assert card["about"] == about and "picture" not in card
+    weights = model.ema_encoder.weights
+    assert card["parameters"]["encoder"] == sum(
+        int(np.prod(w.shape)) for w in weights
+    )
+    assert card["image_shape"] == [8, 8, 1] and card["levels"] == 17
+    assert card["training"]["recipe"]["steps"] == 1200
+    assert card["sampling"]["class"] == "SGLD"
+    assert card["sampling"]["step_size"] == 2.0
+    assert card["ood"] == {"score": "JointEnergy", "threshold": None}
+    assert card["versions"]["clel_tf"] == clel_tf.__version__
+
+
+@pytest.mark.parametrize("about", [{"images": np.zeros(2)}, {"a": np.nan}])
+def test_a_card_holds_json_alone(about, model, tmp_path):
+    with pytest.raises(ValueError, match="Expected `about` to hold what JSON"):
+        model.save_to_preset(tmp_path / "mine", about=about)
+    assert not list(tmp_path.iterdir())
 
 
 def test_refuses_an_existing_directory(model, tmp_path):
     (tmp_path / "mine").mkdir()
     with pytest.raises(FileExistsError, match="Expected a new directory"):
-        model.save_to_preset(tmp_path / "mine")
+        model.save_to_preset(tmp_path / "mine", samples=0)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
     assert not list((tmp_path / "mine").iterdir())
 
@@ -151,7 +187,7 @@ def test_refuses_what_is_neither_a_name_nor_a_preset(preset, tmp_path):
 
 
 def test_refuses_a_preset_without_its_weights(model, tmp_path):
-    model.save_to_preset(tmp_path / "mine")
+    model.save_to_preset(tmp_path / "mine", samples=0)
     (tmp_path / "mine" / "encoder.weights.h5").unlink()
     with pytest.raises((ValueError, OSError), match="encoder.weights.h5"):
         CLEL.from_preset(tmp_path / "mine")
