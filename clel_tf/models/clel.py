@@ -31,6 +31,7 @@ from clel_tf.samplers.sgld import SGLD
 
 # What a step is made of, in training and in validation ...
 TERMS = (
+    "loss",
     "energy_positive",
     "energy_negative",
     "energy_gap",
@@ -172,7 +173,8 @@ class CLEL(JointEnergyModel):
         seed=0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Whatever the global policy is: precision is the networks' affair.
+        super().__init__(dtype="float32", **kwargs)
         _check_networks(energy_network, encoder)
         _check_numbers(alpha=alpha, beta=beta, encoder_l2=encoder_l2)
         _check_ranges(
@@ -279,7 +281,7 @@ class CLEL(JointEnergyModel):
         return self._trackers
 
     def train_step(self, data):
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images = _images(data)
         keys = self._step_keys()
         positives = dequantize(images, self.levels, keys.dequantize)
         before = self._snapshot()
@@ -287,8 +289,8 @@ class CLEL(JointEnergyModel):
         chains, info = self.negatives(keys, rows)
         terms, gradients = self._gradients(positives, chains.images, keys)
         norm = self._apply(gradients)
-        loss = terms["energy_loss"] + terms["encoder_loss"]
-        faults = self._faults(positives, chains.images, loss, norm)
+        terms = _with_loss(terms)
+        faults = self._faults(positives, chains.images, terms["loss"], norm)
         healthy = tf.equal(tf.reduce_sum(faults), 0)
         self._restore_unless(healthy, before)
         self._synchronize_statistics(rows)
@@ -477,7 +479,7 @@ class CLEL(JointEnergyModel):
         update_moving_copy(self.encoder, self.ema_encoder, decay)
 
     def test_step(self, data):
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images = _images(data)
         positives = dequantize(images, self.levels)
         count = _count(positives)
         key = random.fold_in(random.as_key(self.seed), -1)
@@ -496,14 +498,11 @@ class CLEL(JointEnergyModel):
             for k in (random.fold_in(key, 1), random.fold_in(key, 2))
         ]
         similarity = losses.latent_alignment(latents[:count], targets)
-        self._track(
-            {
-                **self._energy_loss(
-                    energies[:count], energies[count:], similarity
-                ),
-                **self._encoder_loss(tf.concat(views, 0), latents[count:]),
-            }
+        terms = self._energy_loss(
+            energies[:count], energies[count:], similarity
         )
+        terms |= self._encoder_loss(tf.concat(views, 0), latents[count:])
+        self._track(_with_loss(terms))
         # Means so far: `evaluate` reports what its last batch returns.
         return _logs({t.name: t.result() for t in self._trackers[: len(TERMS)]})
 
@@ -646,15 +645,20 @@ class CLEL(JointEnergyModel):
         """
         return preset_files.load(cls, preset, seed, dtype)
 
-    def save_to_preset(self, directory):
+    def save_to_preset(self, directory, about=None, samples=16):
         """Writes configuration and inference's weights, no training state.
 
         Those are the averaged networks', and what `ood_score` has learned.
+        Beside them stand `card.json`, which tells what the model is, how it was
+        trained and how it is sampled, and `samples.png`, what it draws.
 
         Args:
             directory: str. Must not exist; it appears complete or not at all.
+            about: dict or None. What the card is to say besides: the data and
+                its licence, figures, intended use. Anything that JSON holds.
+            samples: int. Fresh samples in the picture; 0 for no picture.
         """
-        preset_files.save(self, directory)
+        preset_files.save(self, directory, about, samples)
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """Exports `call`, images to energies; see `keras.Model.export`.
@@ -690,6 +694,25 @@ _SCALARS = (
     "ood_threshold",
     "seed",
 )
+
+
+def _images(data):
+    """The images of what `fit` and `evaluate` were given."""
+    images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if weights is not None:
+        raise ValueError(
+            "Expected neither `sample_weight` nor `class_weight`: the chains "
+            "stand for all of the data alike. Repeat the images that are to "
+            "count more. Received weights of shape "
+            f"{tuple(weights.shape)}."
+        )
+    return images
+
+
+def _with_loss(terms):
+    # What callbacks watch by default, such as TerminateOnNaN.
+    loss = terms["energy_loss"] + terms["encoder_loss"]
+    return {"loss": loss, **terms}
 
 
 def _count(images):

@@ -78,6 +78,7 @@ class ReplayBuffer(keras.layers.Layer):
         seed=0,
         **kwargs,
     ):
+        kwargs.setdefault("dtype", "float32")  # under any global policy
         super().__init__(**kwargs)
         if not isinstance(capacity, int) or capacity < 1:
             raise ValueError(

@@ -165,7 +165,7 @@ def test_a_file_is_no_directory_of_versions(model, tmp_path):
 
 
 def test_a_bfloat16_model_is_served_in_float32(model, tmp_path):
-    model.save_to_preset(tmp_path / "preset")
+    model.save_to_preset(tmp_path / "preset", samples=0)
     trained, model = (
         models.CLEL.from_preset(tmp_path / "preset", dtype=dtype)
         for dtype in ("mixed_bfloat16", "float32")

@@ -19,7 +19,7 @@ def models(tmp_path_factory):
     batches = data.train(batch_size=32, seed=100)
     trained.fit(batches, steps_per_epoch=60, verbose=0)
     folder = str(tmp_path_factory.mktemp("preset") / "digits")
-    trained.save_to_preset(folder)
+    trained.save_to_preset(folder, samples=0)
     return {
         dtype: CLEL.from_preset(folder, dtype=dtype)
         for dtype in ("float32", "mixed_bfloat16")

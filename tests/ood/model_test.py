@@ -109,7 +109,7 @@ def test_a_file_holds_score_and_threshold(calibrated, tmp_path, images, name):
 @pytest.mark.parametrize("name", SCORES)
 def test_a_preset_holds_score_and_threshold(calibrated, tmp_path, images, name):
     model = calibrated(name)
-    model.save_to_preset(tmp_path / "mine")
+    model.save_to_preset(tmp_path / "mine", samples=0)
     loaded = CLEL.from_preset(tmp_path / "mine")
     assert_same_judge(loaded, model, images)
     configs = [json.dumps(m.get_config()) for m in (loaded, model)]
@@ -119,7 +119,7 @@ def test_a_preset_holds_score_and_threshold(calibrated, tmp_path, images, name):
 
 
 def test_a_preset_needs_the_weights_of_its_score(calibrated, tmp_path):
-    calibrated("typicality").save_to_preset(tmp_path / "mine")
+    calibrated("typicality").save_to_preset(tmp_path / "mine", samples=0)
     (tmp_path / "mine" / "ood_score.weights.h5").unlink()
     with pytest.raises((ValueError, OSError), match="ood_score.weights.h5"):
         CLEL.from_preset(tmp_path / "mine")
@@ -160,7 +160,7 @@ def test_files_of_before_there_were_scores_load(own, tmp_path, images):
 
 def test_presets_of_before_there_were_scores_load(own, tmp_path, images):
     own.ood_threshold = 0.25
-    own.save_to_preset(tmp_path / "mine")
+    own.save_to_preset(tmp_path / "mine", samples=0)
     without_score(tmp_path / "mine" / "config.json")
     loaded = CLEL.from_preset(tmp_path / "mine")
     assert_same_judge(loaded, own, images)
