@@ -85,6 +85,7 @@ class SamplerClient:
         self.max_rows, self.timeout, self.retries = max_rows, timeout, retries
         self._where = f"{address}, model {model}"
         self._jitter = np.random.default_rng()
+        self._transport: GrpcTransport | RestTransport
         if not address.startswith(("http://", "https://")):
             self._transport = GrpcTransport(
                 address, model, version, max_message_bytes, credentials

@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+from typing import Any
 
 import keras
 
@@ -102,7 +103,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         super().set_model(model)
 
     def on_train_begin(self, logs=None):
-        self._confirmed = None
+        self._confirmed: Any = None  # a snapshot, in training
 
     def on_epoch_begin(self, epoch, logs=None):
         # Not as training begins: another callback may load a checkpoint then.

@@ -2,6 +2,7 @@ import csv
 import os
 import pathlib
 import time
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -38,7 +39,7 @@ class MetricsLogger(keras.callbacks.Callback):
         self.every = every
 
     def on_train_begin(self, logs=None):
-        self._metrics = None
+        self._metrics: Any = None  # a table, on the chief
 
     def on_epoch_begin(self, epoch, logs=None):
         # Not as training begins: another callback may load a checkpoint then.

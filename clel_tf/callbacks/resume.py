@@ -120,9 +120,9 @@ class Resume(Checkpoints):
         place = f"Continuing {self.directory} from step {step}"
         if self._data is None:
             place += (
-                f", the beginning of epoch {self._epoch + 1}. Only the data of "
-                "`batches` are taken up where they were left; others may come "
-                "in another order than they would have"
+                f", the beginning of epoch {self._epochs_done() + 1}. Only the "
+                "data of `batches` are taken up where they were left; others "
+                "may come in another order than they would have"
             )
         print(f"{place}.", flush=True)
 

@@ -62,7 +62,7 @@ class ImageData:
         self._check_labels("y_train", self.x_train)
         if self.x_test is not None:
             self._check_images("x_test")
-            self._check_same_shape()
+            self._check_same_shape(self.x_test.shape[1:])
         self._check_labels("y_test", self.x_test)
 
     @property
@@ -153,12 +153,12 @@ class ImageData:
                 f"{self.spec}; received: {n}."
             )
         rows = np.arange(n) * len(images) // n
-        is_streamed = isinstance(images, StreamedImages)
-        return dataclasses.replace(
-            self,
-            x_train=images.select(rows) if is_streamed else images[rows],
-            y_train=None if labels is None else labels[rows],
-        )
+        if isinstance(images, StreamedImages):
+            images = images.select(rows)
+        else:
+            images = images[rows]
+        labels = None if labels is None else labels[rows]
+        return dataclasses.replace(self, x_train=images, y_train=labels)
 
     @functools.cached_property
     def _moments(self):
@@ -217,11 +217,11 @@ class ImageData:
                 f"{labels.min()}."
             )
 
-    def _check_same_shape(self):
-        if self.x_test.shape[1:] != self.image_shape:
+    def _check_same_shape(self, shape):
+        if shape != self.image_shape:
             raise ValueError(
                 f"Expected x_test of {self.spec} to have images like x_train, "
-                f"{self.image_shape}; received: {self.x_test.shape[1:]}."
+                f"{self.image_shape}; received: {shape}."
             )
 
 

@@ -3,6 +3,7 @@
 import functools
 import operator
 import pathlib
+from collections.abc import Callable
 
 from clel_tf.data.digits import load_digits
 from clel_tf.data.folder import load_folder
@@ -13,11 +14,11 @@ from clel_tf.data.shifts import SHIFTS
 from clel_tf.data.shifts import shift
 from clel_tf.data.tfds import load_tfds
 
-_PREFIXES = {
+_PREFIXES: dict[str, Callable] = {
     "interpolate": interpolate,
     **{name: functools.partial(shift, name=name) for name in SHIFTS},
 }
-_CLASS_PREFIXES = {
+_CLASS_PREFIXES: dict[str, Callable] = {
     "only": select_classes,
     "without": functools.partial(select_classes, without=True),
 }
@@ -109,7 +110,8 @@ def split_spec(spec):
     """
     if not isinstance(spec, str):
         raise TypeError(f"Expected a str out of {_KNOWN}; received: {spec!r}.")
-    prefixes, source = [], spec
+    prefixes: list[Callable] = []
+    source = spec
     while taken := _take_prefix(source):
         prefix, source = taken
         prefixes.insert(0, prefix)

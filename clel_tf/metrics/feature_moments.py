@@ -41,8 +41,8 @@ class FeatureMoments:
 
     def __init__(self):
         self.count = 0
-        self._mean = 0.0
-        self._scatter = 0.0
+        self._mean: np.ndarray = np.zeros(())
+        self._scatter: np.ndarray = np.zeros(())
         self._root = None
 
     def update(self, features):

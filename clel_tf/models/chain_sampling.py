@@ -1,5 +1,7 @@
 import functools
+from collections.abc import Callable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -18,6 +20,7 @@ from clel_tf.samplers.compilation import in_halves
 from clel_tf.samplers.compilation import resolve_jit_compile
 from clel_tf.samplers.compilation import rows_in_chunks
 from clel_tf.samplers.compilation import rows_of
+from clel_tf.samplers.sampler import Sampler
 
 _GRAPHS = 64  # structures of energies whose graphs are kept
 
@@ -27,6 +30,16 @@ class ChainSampling:
 
     A part of `JointEnergyModel`, which says what a model has to set.
     """
+
+    ema_energy_network: keras.Model
+    encoder: keras.Model
+    sampler: Sampler
+    chain_augmentation: keras.layers.Layer
+    chain_augmentation_probability: float
+    beta: float
+    levels: int
+    image_shape: tuple[int, ...]
+    known_energy_scale: Callable[[], float]
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

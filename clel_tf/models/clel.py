@@ -1,5 +1,6 @@
 import copy
 import json
+from typing import Any
 from typing import NamedTuple
 
 import keras
@@ -215,7 +216,7 @@ class CLEL(JointEnergyModel):
             trainable=False,
         )
         self.vital_signs = VitalSigns()
-        self.encoder_optimizer = None
+        self.encoder_optimizer: Any = None  # until `compile`
         self._trackers = [keras.metrics.Mean(name) for name in METRICS]
         self.built = True
 

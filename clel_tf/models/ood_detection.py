@@ -1,6 +1,8 @@
 import fractions
 import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,12 @@ class OODDetection:
 
     A part of `JointEnergyModel`, which says what a model has to set.
     """
+
+    beta: float
+    ood_score: OODScore
+    ood_threshold: float | None
+    _batched: Callable
+    _tracker: Any  # Keras's
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
