@@ -32,7 +32,12 @@ class MetricsLogger(keras.callbacks.Callback):
     >>> logger = clel_tf.callbacks.MetricsLogger(tempfile.mkdtemp(), 64)
     """
 
-    def __init__(self, directory, batch_size, every=10):
+    def __init__(
+        self,
+        directory: os.PathLike[str] | str,
+        batch_size: int,
+        every: int = 10,
+    ):
         super().__init__()
         self.directory = pathlib.Path(directory)
         self.batch_size = batch_size

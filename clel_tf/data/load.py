@@ -4,9 +4,12 @@ import functools
 import operator
 import pathlib
 from collections.abc import Callable
+from collections.abc import Sequence
 
 from clel_tf.data.digits import load_digits
+from clel_tf.data.faults import Faults
 from clel_tf.data.folder import load_folder
+from clel_tf.data.image_data import ImageData
 from clel_tf.data.interpolate import interpolate
 from clel_tf.data.npz import load_npz
 from clel_tf.data.select_classes import select_classes
@@ -31,7 +34,12 @@ _KNOWN = ", ".join(
 )
 
 
-def load(spec, image_size=None, stream=None, faults=None):
+def load(
+    spec: str,
+    image_size: Sequence[int] | None = None,
+    stream: bool | None = None,
+    faults: Faults | None = None,
+) -> ImageData:
     """Loads a set of images as bytes: into memory, or streamed from files.
 
     | spec | images |
@@ -89,7 +97,7 @@ def load(spec, image_size=None, stream=None, faults=None):
     return data
 
 
-def split_spec(spec):
+def split_spec(spec: str) -> tuple[list[Callable], str]:
     """Splits a spec into the source of the images and what prefixes do to it.
 
     Args:

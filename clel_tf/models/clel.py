@@ -1,5 +1,6 @@
 import copy
 import json
+import os
 from typing import Any
 from typing import NamedTuple
 
@@ -628,7 +629,12 @@ class CLEL(JointEnergyModel):
         return cls(**{**config, **parts})
 
     @classmethod
-    def from_preset(cls, preset, seed=0, dtype=None):
+    def from_preset(
+        cls,
+        preset: os.PathLike[str] | str,
+        seed: int = 0,
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> "CLEL":
         """Builds a model from a preset.
 
         Args:
