@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/.installed
+TYPED = build/typed/clel_tf
 SERVING = .venv-serving
 RUN = runs/digits
 # The CPU build: PyPI's takes gigabytes of CUDA libraries with it.
@@ -44,9 +45,15 @@ test-serving: $(INSTALLED) $(SERVING)/.installed
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest
 
+# mypy sees the three packages as one, as they are installed; it does not follow
+# the finder of an editable install.
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@rm -rf $(TYPED) && mkdir -p $(TYPED)
+	@ln -s $(CURDIR)/clel_tf/* $(CURDIR)/export $(CURDIR)/trainers $(TYPED)
+	cd build/typed && $(CURDIR)/$(BIN)/mypy \
+	  --config-file $(CURDIR)/pyproject.toml -p clel_tf
 
 # Every committed figure of the digits preset: trains six seeds (about half an
 # hour on two cores).

@@ -7,7 +7,11 @@ is not given. A JSON file of the same form is a recipe of one's own;
 `clel-train --set part.name=value` changes one.
 """
 
+import builtins
 import copy
+from typing import TYPE_CHECKING
+
+import keras
 
 from clel_tf.data.statistics import STATISTICS
 from clel_tf.layers.simclr_augmentation import SimCLRAugmentation
@@ -17,6 +21,9 @@ from clel_tf.models.resnet_encoder import ResNetEncoder
 from clel_tf.optimizers.recipe import DEFAULTS
 from clel_tf.samplers.replay_buffer import ReplayBuffer
 from clel_tf.samplers.sgld import SGLD
+
+if TYPE_CHECKING:
+    from clel_tf.models.clel import CLEL
 
 _PARTS = {
     "energy_network": EnergyResNet,
@@ -164,12 +171,12 @@ _PRESETS = {
 }
 
 
-def list():
+def list() -> builtins.list[str]:
     """Names of the presets, sorted."""
     return sorted(_PRESETS)
 
 
-def get(name):
+def get(name: str) -> dict:
     """A preset's recipe: a dict of the caller's own."""
     if name not in _PRESETS:
         raise ValueError(
@@ -178,7 +185,9 @@ def get(name):
     return copy.deepcopy(_PRESETS[name])
 
 
-def with_dtypes(config, dtype=None):
+def with_dtypes(
+    config: dict, dtype: str | keras.DTypePolicy | None = None
+) -> dict:
     """A copy of a recipe whose networks' precision is decided.
 
     Args:
@@ -196,7 +205,7 @@ def with_dtypes(config, dtype=None):
     return config
 
 
-def build(config, seed=0):
+def build(config: dict, seed: int = 0) -> "CLEL":
     """Builds the untrained model of a recipe.
 
     Args:

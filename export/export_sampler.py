@@ -2,6 +2,7 @@ import contextlib
 import os
 import pathlib
 import re
+from typing import Any
 
 import keras
 
@@ -9,13 +10,20 @@ from clel_tf import files
 from clel_tf.export import operator_files
 from clel_tf.export.sampler_module import SamplerModule
 from clel_tf.export.saved_model_lint import lint_saved_model
+from clel_tf.models.clel import CLEL
 from clel_tf.models.preset_files import in_dtype
 
 # What stands in URLs and in the server's settings as it is.
 _NAME = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 
 
-def export_sampler(model, directory, *, dtype="float32", **options):
+def export_sampler(
+    model: CLEL,
+    directory: os.PathLike[str] | str,
+    *,
+    dtype: str | keras.DTypePolicy | None = "float32",
+    **options: Any,
+) -> pathlib.Path:
     """Writes a model's sampler as a SavedModel, in a new version directory.
 
     The first version is 1, the next one follows the highest there. It appears
@@ -81,7 +89,7 @@ def export_sampler(model, directory, *, dtype="float32", **options):
     return path
 
 
-def model_directory(directory):
+def model_directory(directory: os.PathLike[str] | str) -> pathlib.Path:
     """The absolute path of a directory that a served model may have.
 
     Args:

@@ -1,7 +1,10 @@
 import math
 import time
+from typing import Self
 
+import grpc
 import numpy as np
+from numpy.typing import ArrayLike
 
 from clel_tf import random
 from clel_tf.export.transports import GrpcTransport
@@ -63,15 +66,15 @@ class SamplerClient:
 
     def __init__(
         self,
-        address,
-        model,
+        address: str,
+        model: str,
         *,
-        version=None,
-        timeout=60.0,
-        max_rows=32,
-        retries=3,
-        max_message_bytes=-1,
-        credentials=None,
+        version: int | None = None,
+        timeout: float = 60.0,
+        max_rows: int = 32,
+        retries: int = 3,
+        max_message_bytes: int = -1,
+        credentials: grpc.ChannelCredentials | None = None,
     ):
         if not isinstance(timeout, (int, float)) or not 0 < timeout < 1e6:
             raise ValueError(
@@ -85,6 +88,7 @@ class SamplerClient:
         self.max_rows, self.timeout, self.retries = max_rows, timeout, retries
         self._where = f"{address}, model {model}"
         self._jitter = np.random.default_rng()
+        self._transport: GrpcTransport | RestTransport
         if not address.startswith(("http://", "https://")):
             self._transport = GrpcTransport(
                 address, model, version, max_message_bytes, credentials
@@ -99,18 +103,18 @@ class SamplerClient:
 
     def sample(
         self,
-        n,
+        n: int,
         *,
-        seed=0,
-        latents=None,
-        class_id=None,
-        like=None,
-        weights=None,
-        inpaint=None,
-        mask=None,
-        initial=None,
-        num_steps=None,
-    ):
+        seed: int = 0,
+        latents: ArrayLike | None = None,
+        class_id: ArrayLike | None = None,
+        like: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        inpaint: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        initial: ArrayLike | None = None,
+        num_steps: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Draws images; at most one of the conditions may be given.
 
         Args:
@@ -176,15 +180,15 @@ class SamplerClient:
         signature = given[0] if given else "sample"
         return self.predict(signature, **inputs)["images"]
 
-    def energy(self, images):
+    def energy(self, images: ArrayLike) -> np.ndarray:
         """Marginal energies `(n,)` of float images in [0, 1]."""
         return self.predict("energy", images=images)["energy"]
 
-    def latents(self, images):
+    def latents(self, images: ArrayLike) -> np.ndarray:
         """Unit latents `(n, d)` of float images in [0, 1]."""
         return self.predict("latents", images=images)["latents"]
 
-    def ood_score(self, images):
+    def ood_score(self, images: ArrayLike) -> np.ndarray:
         """Scores `(n,)` of float images in [0, 1]; high is out of distribution.
 
         `predict("ood_score", images=images)` also has what the model's
@@ -192,7 +196,9 @@ class SamplerClient:
         """
         return self.predict("ood_score", images=images)["score"]
 
-    def predict(self, signature="serving_default", **inputs):
+    def predict(
+        self, signature: str = "serving_default", **inputs: ArrayLike
+    ) -> dict[str, np.ndarray]:
         """Asks any signature, in requests of at most `max_rows` rows.
 
         Args:
@@ -202,8 +208,8 @@ class SamplerClient:
         Returns:
             dict from the outputs' names to arrays.
         """
-        inputs = {name: _check_rows(name, x) for name, x in inputs.items()}
-        counts = {name: len(x) for name, x in inputs.items()}
+        arrays = {name: _check_rows(name, x) for name, x in inputs.items()}
+        counts = {name: len(x) for name, x in arrays.items()}
         if len(set(counts.values())) != 1:
             raise ValueError(
                 f"Expected inputs of as many rows; received rows: {counts}."
@@ -212,21 +218,21 @@ class SamplerClient:
         replies = []
         for start in range(0, rows, self.max_rows):
             part = slice(start, start + self.max_rows)
-            request = {name: x[part] for name, x in inputs.items()}
+            request = {name: x[part] for name, x in arrays.items()}
             replies.append(self._ask(signature, request))
         return {
             name: np.concatenate([reply[name] for reply in replies])
             for name in replies[0]
         }
 
-    def close(self):
+    def close(self) -> None:
         """Closes the connection."""
         self._transport.close()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         self.close()
 
     def _ask(self, signature, request):

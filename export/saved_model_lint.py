@@ -1,6 +1,8 @@
 """What a model server would choke on, found in a SavedModel's graph."""
 
+import os
 import pathlib
+from collections.abc import Sequence
 
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -23,7 +25,9 @@ _NOT_RANDOM = ("RandomGammaGrad", "StatefulPartitionedCall")
 _INITIALIZER = "__saved_model_init_op"
 
 
-def lint_saved_model(path, xla=()):
+def lint_saved_model(
+    path: os.PathLike[str] | str, xla: Sequence[str] = ()
+) -> list[str]:
     """Looks for what TensorFlow Serving, or its batching, can't run.
 
     That is, in all that a signature calls: functions that XLA has to compile

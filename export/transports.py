@@ -95,7 +95,7 @@ class RestTransport:
         if version is not None:
             self._url += f"/versions/{version}"
         self._session = requests.Session()
-        self._signatures = {}
+        self._signatures: dict[str, dict] = {}
 
     def predict(self, signature, inputs, timeout):
         """Arrays to arrays, dicts from names; see `GrpcTransport`."""
@@ -104,7 +104,7 @@ class RestTransport:
             "inputs": {k: _to_json(v) for k, v in inputs.items()},
         }
         outputs = self._ask("POST", ":predict", "outputs", timeout, json=body)
-        dtypes = self._signatures.get(signature)
+        dtypes = self._signatures.get(signature, {})
         if not _fits(outputs, dtypes):  # nothing known, or of another version
             dtypes = self._read_dtypes(signature, timeout)
         if not _fits(outputs, dtypes):
@@ -154,7 +154,7 @@ class RestTransport:
         if reply.ok and isinstance(content, dict) and key in content:
             return content[key]
         words = content.get("error") if isinstance(content, dict) else None
-        kind = RuntimeError
+        kind: type[Exception] = RuntimeError
         if not reply.ok:
             kind = _REST_ERRORS.get(reply.status_code, RuntimeError)
         raise kind(f"{reply.status_code}: {words or reply.text:.2000}")

@@ -7,6 +7,7 @@ import pathlib
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -59,12 +60,12 @@ class Options:
     rounds: int = 1
     final_steps: int = 0
     batch_size: int | None = None
-    extractors: list | None = None
+    extractors: Sequence[str] | None = None
     inception: str | None = None
     allow_unknown_inception: bool = False
     reference: str = "train"
-    ood: list = ()
-    scores: list = ("joint_energy",)
+    ood: Sequence[str] = ()
+    scores: Sequence[str] = ("joint_energy",)
     beta: float | None = None
     false_alarm_rate: float = 0.05
 

@@ -1,6 +1,7 @@
 """Images that a command line names."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def read_mask(name, image_shape):
     """
     height, width, _ = image_shape
     mask = np.zeros((height, width, 1), bool)
-    halves = {
+    halves: dict[str, Any] = {
         "left": np.s_[:, : width // 2],
         "right": np.s_[:, width // 2 :],
         "top": np.s_[: height // 2],

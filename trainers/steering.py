@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -71,7 +72,7 @@ class Plan:
     """
 
     guidance: object = None
-    captions: tuple = ()
+    captions: Sequence[str] = ()
     before: object = None
     after: object = None
     with_mean: bool = False

@@ -282,7 +282,7 @@ def report(summary, workdir):
     """Prints where a run's results are, its main figures, and what is next."""
     run = RunDirectory(workdir).path
     serving = run / "serving" / run.name
-    lines = [
+    lines: list[tuple[str, object]] = [
         ("samples", run / "samples.png"),
         ("model", run / "model.keras"),
         ("figures", run / "summary.json"),

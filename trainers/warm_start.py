@@ -37,7 +37,7 @@ def warm_start(model, workdir):
         new.set_weights(old.get_weights())
         # The stored kernels are of the precision of their network.
         refresh_spectral(new)
-    chains = {}
+    chains: dict = {}
     trained.replay_buffer.save_own_variables(chains)
     model.replay_buffer.load_own_variables(chains)
     model.energy_scale.assign(trained.known_energy_scale())

@@ -37,9 +37,10 @@ def write(path, record, arrays):
     >>> read(path)
     ({'step': 7}, {'ages': array([0, 1, 2])})
     """
+    own: dict = {_RECORD: np.array(json.dumps(record))}
     try:
         with files.new_file(path) as aside, aside.open("w+b") as file:
-            np.savez(file, **{_RECORD: np.array(json.dumps(record))}, **arrays)
+            np.savez(file, **own, **arrays)
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.write(digest.encode())

@@ -1,4 +1,5 @@
 import json
+import os
 import pathlib
 from concurrent import futures
 
@@ -51,13 +52,13 @@ class Checkpoints(keras.callbacks.Callback):
 
     def __init__(
         self,
-        directory,
-        every,
-        keep=2,
-        keep_every=None,
-        monitor=None,
-        mode="min",
-        configuration=None,
+        directory: os.PathLike[str] | str,
+        every: int,
+        keep: int = 2,
+        keep_every: int | None = None,
+        monitor: str | None = None,
+        mode: str = "min",
+        configuration: dict | None = None,
     ):
         super().__init__()
         for name, value in (("every", every), ("keep", keep)):
@@ -77,11 +78,11 @@ class Checkpoints(keras.callbacks.Callback):
         self.monitor = monitor
         self.mode = mode
         self.configuration = configuration
-        self.best = None
+        self.best: dict | None = None
         self._epoch = None  # if the newest checkpoint is of an epoch's end
         self._replicas = None  # of the checkpoint that was restored
         self._writer = futures.ThreadPoolExecutor(1)
-        self._written = None
+        self._written: futures.Future | None = None
 
     def on_train_begin(self, logs=None):
         if self._is_chief():

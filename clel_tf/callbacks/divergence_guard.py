@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+from typing import Any
 
 import keras
 
@@ -62,11 +63,11 @@ class DivergenceGuard(keras.callbacks.Callback):
 
     def __init__(
         self,
-        directory=None,
-        every=50,
-        soften="learning_rate",
-        factor=0.5,
-        max_restorations=5,
+        directory: os.PathLike[str] | str | None = None,
+        every: int = 50,
+        soften: str | None = "learning_rate",
+        factor: float = 0.5,
+        max_restorations: int = 5,
     ):
         super().__init__()
         options = " or ".join(map(repr, _SOFTENED))
@@ -82,7 +83,9 @@ class DivergenceGuard(keras.callbacks.Callback):
             ),
         ):
             check(name, value, valid, expected)
-        self.path = directory and pathlib.Path(directory) / "incidents.jsonl"
+        self.path = None
+        if directory:
+            self.path = pathlib.Path(directory) / "incidents.jsonl"
         self.every = every
         self.soften = soften
         self.factor = factor
@@ -102,7 +105,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         super().set_model(model)
 
     def on_train_begin(self, logs=None):
-        self._confirmed = None
+        self._confirmed: Any = None  # a snapshot, in training
 
     def on_epoch_begin(self, epoch, logs=None):
         # Not as training begins: another callback may load a checkpoint then.
@@ -117,7 +120,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self._confirmed = TrainingSnapshot(self.model)
         self._seen = self._confirmed.step
         self._last = None
-        if self._is_chief() and self.path and self.path.exists():
+        if self._is_chief():
             self._cut(self._confirmed.step)
 
     def on_train_batch_end(self, batch, logs=None):
@@ -200,6 +203,8 @@ class DivergenceGuard(keras.callbacks.Callback):
         return workers.is_chief(self.model.distribute_strategy)
 
     def _cut(self, step):
+        if not (self.path and self.path.exists()):
+            return
         lines = self.path.read_text().splitlines(keepends=True)
         # A process that was killed may have left half a line.
         whole = [line for line in lines if line.endswith("\n")]

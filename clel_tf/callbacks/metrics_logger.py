@@ -2,6 +2,7 @@ import csv
 import os
 import pathlib
 import time
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -31,14 +32,19 @@ class MetricsLogger(keras.callbacks.Callback):
     >>> logger = clel_tf.callbacks.MetricsLogger(tempfile.mkdtemp(), 64)
     """
 
-    def __init__(self, directory, batch_size, every=10):
+    def __init__(
+        self,
+        directory: os.PathLike[str] | str,
+        batch_size: int,
+        every: int = 10,
+    ):
         super().__init__()
         self.directory = pathlib.Path(directory)
         self.batch_size = batch_size
         self.every = every
 
     def on_train_begin(self, logs=None):
-        self._metrics = None
+        self._metrics: Any = None  # a table, on the chief
 
     def on_epoch_begin(self, epoch, logs=None):
         # Not as training begins: another callback may load a checkpoint then.

@@ -1,5 +1,6 @@
 import sys
 import time
+from typing import TextIO
 
 import keras
 
@@ -29,7 +30,13 @@ class ProgressTable(keras.callbacks.Callback):
     >>> table = clel_tf.callbacks.ProgressTable(1000, 64, interval=5.0)
     """
 
-    def __init__(self, total_steps, batch_size, interval=10.0, file=None):
+    def __init__(
+        self,
+        total_steps: int,
+        batch_size: int,
+        interval: float = 10.0,
+        file: TextIO | None = None,
+    ):
         super().__init__()
         self.total_steps = total_steps
         self.batch_size = batch_size

@@ -1,9 +1,12 @@
+import os
 import warnings
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from clel_tf.callbacks.checkpoints import Checkpoints
+from clel_tf.data.image_data import ImageData
 
 
 class Resume(Checkpoints):
@@ -38,12 +41,20 @@ class Resume(Checkpoints):
     <tf.Tensor: shape=(), dtype=int64, numpy=100>
     """
 
-    def __init__(self, directory, every, **options):
+    def __init__(
+        self, directory: os.PathLike[str] | str, every: int, **options: Any
+    ):
         super().__init__(directory, every, **options)
-        self._data = None
+        self._data: dict | None = None
         self._first_step = 0
 
-    def batches(self, data, batch_size, seed, steps_per_epoch):
+    def batches(
+        self,
+        data: ImageData,
+        batch_size: int,
+        seed: int,
+        steps_per_epoch: int,
+    ) -> tf.data.Dataset:
         """Batches for `fit`, which go on where the model stands.
 
         Args:
@@ -120,9 +131,9 @@ class Resume(Checkpoints):
         place = f"Continuing {self.directory} from step {step}"
         if self._data is None:
             place += (
-                f", the beginning of epoch {self._epoch + 1}. Only the data of "
-                "`batches` are taken up where they were left; others may come "
-                "in another order than they would have"
+                f", the beginning of epoch {self._epochs_done() + 1}. Only the "
+                "data of `batches` are taken up where they were left; others "
+                "may come in another order than they would have"
             )
         print(f"{place}.", flush=True)
 

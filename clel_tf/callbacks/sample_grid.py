@@ -1,3 +1,4 @@
+import os
 import pathlib
 
 import keras
@@ -26,7 +27,13 @@ class SampleGrid(keras.callbacks.Callback):
     >>> grid = clel_tf.callbacks.SampleGrid(tempfile.mkdtemp(), every=200)
     """
 
-    def __init__(self, directory, every, num_images=64, seed=0):
+    def __init__(
+        self,
+        directory: os.PathLike[str] | str,
+        every: int,
+        num_images: int = 64,
+        seed: int = 0,
+    ):
         super().__init__()
         self.directory = pathlib.Path(directory)
         self.every = every

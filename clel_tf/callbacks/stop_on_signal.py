@@ -5,6 +5,7 @@ import threading
 import keras
 
 from clel_tf import workers
+from clel_tf.callbacks.checkpoints import Checkpoints
 
 
 class StopOnSignal(keras.callbacks.Callback):
@@ -33,7 +34,7 @@ class StopOnSignal(keras.callbacks.Callback):
     >>> stop = clel_tf.callbacks.StopOnSignal(resume)
     """
 
-    def __init__(self, checkpoints, number=signal.SIGTERM):
+    def __init__(self, checkpoints: Checkpoints, number: int = signal.SIGTERM):
         super().__init__()
         self.checkpoints = checkpoints
         self.number = number

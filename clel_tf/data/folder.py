@@ -156,7 +156,8 @@ def _decode_all(path, splits, names, image_size, stream, faults):
         read = _stream if stream else _read
         arrays += read(files, labels, shape, image_size is None, faults)
     spec = f"folder:{os.fspath(path)}"
-    return ImageData(spec, *arrays, class_names=names)
+    # Two or four arrays, which the checker cannot count.
+    return ImageData(spec, *arrays, class_names=names)  # type: ignore[misc]
 
 
 def _readable(path, splits, faults):
@@ -166,7 +167,10 @@ def _readable(path, splits, faults):
         with faults.caught(str(file)):
             headers[file] = image_file.read_header(file)
     rows = [[i for i, f in enumerate(x) if f in headers] for x, _ in splits]
-    splits = [_take(*split, chosen) for split, chosen in zip(splits, rows)]
+    splits = [
+        _take(files, labels, chosen)
+        for (files, labels), chosen in zip(splits, rows)
+    ]
     for files, _ in splits:
         _not_empty(files, path)
     return splits, headers

@@ -51,7 +51,7 @@ class ImageData:
     x_test: np.ndarray | StreamedImages | None = None
     y_test: np.ndarray | None = None
     levels: int = 256
-    class_names: tuple | None = None
+    class_names: tuple[str, ...] | None = None
 
     def __post_init__(self):
         if not 2 <= operator.index(self.levels) <= 256:
@@ -62,16 +62,16 @@ class ImageData:
         self._check_labels("y_train", self.x_train)
         if self.x_test is not None:
             self._check_images("x_test")
-            self._check_same_shape()
+            self._check_same_shape(self.x_test.shape[1:])
         self._check_labels("y_test", self.x_test)
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, ...]:
         """Tuple `(H, W, C)` of ints."""
         return tuple(self.x_train.shape[1:])
 
     @property
-    def mean(self):
+    def mean(self) -> tuple[float, ...]:
         """Tuple of floats: the mean of each channel over `x_train`.
 
         Of dequantised values at their midpoints, `(k + 0.5) / levels`. The
@@ -80,14 +80,20 @@ class ImageData:
         return self._moments[0]
 
     @property
-    def std(self):
+    def std(self) -> tuple[float, ...]:
         """Tuple of floats: the standard deviation of each channel.
 
         Of the same values as `mean`; 0 for a channel that never varies.
         """
         return self._moments[1]
 
-    def train(self, batch_size, seed, start_step=0, with_labels=False):
+    def train(
+        self,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        with_labels: bool = False,
+    ) -> tf.data.Dataset:
         """Batches of training images, without end.
 
         The batch of a step depends on `seed` and the step only: a run that
@@ -124,7 +130,7 @@ class ImageData:
             index_batches(len(self.x_train), batch_size, seed, start_step),
         )
 
-    def take(self, n):
+    def take(self, n: int) -> "ImageData":
         """Takes fewer training images, and the test images as they are.
 
         Evenly spaced ones, `floor(i N / n)` for i < n, as sources may order
@@ -153,12 +159,12 @@ class ImageData:
                 f"{self.spec}; received: {n}."
             )
         rows = np.arange(n) * len(images) // n
-        is_streamed = isinstance(images, StreamedImages)
-        return dataclasses.replace(
-            self,
-            x_train=images.select(rows) if is_streamed else images[rows],
-            y_train=None if labels is None else labels[rows],
-        )
+        if isinstance(images, StreamedImages):
+            images = images.select(rows)
+        else:
+            images = images[rows]
+        labels = None if labels is None else labels[rows]
+        return dataclasses.replace(self, x_train=images, y_train=labels)
 
     @functools.cached_property
     def _moments(self):
@@ -217,11 +223,11 @@ class ImageData:
                 f"{labels.min()}."
             )
 
-    def _check_same_shape(self):
-        if self.x_test.shape[1:] != self.image_shape:
+    def _check_same_shape(self, shape):
+        if shape != self.image_shape:
             raise ValueError(
                 f"Expected x_test of {self.spec} to have images like x_train, "
-                f"{self.image_shape}; received: {self.x_test.shape[1:]}."
+                f"{self.image_shape}; received: {shape}."
             )
 
 

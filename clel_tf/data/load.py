@@ -3,9 +3,13 @@
 import functools
 import operator
 import pathlib
+from collections.abc import Callable
+from collections.abc import Sequence
 
 from clel_tf.data.digits import load_digits
+from clel_tf.data.faults import Faults
 from clel_tf.data.folder import load_folder
+from clel_tf.data.image_data import ImageData
 from clel_tf.data.interpolate import interpolate
 from clel_tf.data.npz import load_npz
 from clel_tf.data.select_classes import select_classes
@@ -13,11 +17,11 @@ from clel_tf.data.shifts import SHIFTS
 from clel_tf.data.shifts import shift
 from clel_tf.data.tfds import load_tfds
 
-_PREFIXES = {
+_PREFIXES: dict[str, Callable] = {
     "interpolate": interpolate,
     **{name: functools.partial(shift, name=name) for name in SHIFTS},
 }
-_CLASS_PREFIXES = {
+_CLASS_PREFIXES: dict[str, Callable] = {
     "only": select_classes,
     "without": functools.partial(select_classes, without=True),
 }
@@ -30,7 +34,12 @@ _KNOWN = ", ".join(
 )
 
 
-def load(spec, image_size=None, stream=None, faults=None):
+def load(
+    spec: str,
+    image_size: Sequence[int] | None = None,
+    stream: bool | None = None,
+    faults: Faults | None = None,
+) -> ImageData:
     """Loads a set of images as bytes: into memory, or streamed from files.
 
     | spec | images |
@@ -88,7 +97,7 @@ def load(spec, image_size=None, stream=None, faults=None):
     return data
 
 
-def split_spec(spec):
+def split_spec(spec: str) -> tuple[list[Callable], str]:
     """Splits a spec into the source of the images and what prefixes do to it.
 
     Args:
@@ -109,7 +118,8 @@ def split_spec(spec):
     """
     if not isinstance(spec, str):
         raise TypeError(f"Expected a str out of {_KNOWN}; received: {spec!r}.")
-    prefixes, source = [], spec
+    prefixes: list[Callable] = []
+    source = spec
     while taken := _take_prefix(source):
         prefix, source = taken
         prefixes.insert(0, prefix)

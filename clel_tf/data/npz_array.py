@@ -6,6 +6,7 @@ import math
 import os
 import struct
 import zipfile
+from typing import Literal
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class NpzArray:
     key: str
     shape: tuple
     dtype: np.dtype
-    order: str
+    order: Literal["C", "F"]
     room: int
     offset: int | None
 

@@ -65,10 +65,10 @@ def shift(data, name):
             f"Expected square images, to rotate {data.spec}; received: "
             f"{height}x{width} pixels."
         )
-    x_train, x_test = (
-        None if images is None else _shift(_Part(images, data.levels, n), name)
-        for n, images in enumerate((data.x_train, data.x_test))
-    )
+    x_train = _shift(_Part(data.x_train, data.levels, 0), name)
+    x_test = None
+    if data.x_test is not None:
+        x_test = _shift(_Part(data.x_test, data.levels, 1), name)
     return ImageData(
         f"{name}:{data.spec}", x_train, x_test=x_test, levels=data.levels
     )

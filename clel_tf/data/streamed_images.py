@@ -35,7 +35,7 @@ class StreamedImages:
     dtype = np.dtype(np.uint8)
 
     def __init__(self, read, shape):
-        self.shape = tuple(shape)
+        self.shape: tuple[int, ...] = tuple(shape)
         self._read = read
         # Indexed in place of the images, so that every index means what it
         # means to NumPy, negative and wrong ones too.
@@ -46,10 +46,10 @@ class StreamedImages:
         """int, the number of axes."""
         return len(self.shape)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows) -> np.ndarray:
         rows = self._pick(rows)
         images = self._read(rows.ravel())
         return images.reshape(*rows.shape, *self.shape[1:])
@@ -61,7 +61,7 @@ class StreamedImages:
             "of them by images[start:stop], or load with stream=False."
         )
 
-    def select(self, rows):
+    def select(self, rows) -> "StreamedImages":
         """Returns the `StreamedImages` of some rows, without reading them.
 
         Args:

@@ -61,7 +61,9 @@ def load_tfds(name, image_size=None):
         arrays += _read_split(builder, split, shape, cut)
     names = getattr(_feature(features, "label"), "names", None)
     names = None if names is None else tuple(names)
-    return ImageData(f"tfds:{name}", *arrays, class_names=names)
+    spec = f"tfds:{name}"
+    # Two or four arrays, which the checker cannot count.
+    return ImageData(spec, *arrays, class_names=names)  # type: ignore[misc]
 
 
 def _make_builder(name):
@@ -97,7 +99,7 @@ def _prepare(name, builder):
 
 def _image_shape(name, features, image_size):
     image = _feature(features, "image")
-    shape = getattr(image, "shape", None) or ()
+    shape: tuple = getattr(image, "shape", None) or ()
     if len(shape) != 3 or image.np_dtype != np.uint8:
         raise ValueError(
             f"Expected {name} to have a feature image of uint8 [H, W, C]; "

@@ -5,6 +5,7 @@ import operator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from clel_tf.metrics.distances import as_points
 
@@ -66,7 +67,11 @@ class _Ranking(NamedTuple):
 
 
 def detection(
-    in_scores, ood_scores, confidence=0.95, resamples=1000, seed=0
+    in_scores: ArrayLike,
+    ood_scores: ArrayLike,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> Detection:
     """Computes how well scores tell out-of-distribution (OOD) images.
 
@@ -122,7 +127,11 @@ def detection(
 
 
 def detection_difference(
-    first, second, confidence=0.95, resamples=1000, seed=0
+    first: tuple[ArrayLike, ArrayLike],
+    second: tuple[ArrayLike, ArrayLike],
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> Detection:
     """Computes how much better one score detects than another does.
 

@@ -1,6 +1,7 @@
 """Figures of generated 8x8 digits."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from clel_tf.metrics.distances import as_points
 from clel_tf.metrics.extractors.digits_margins import DigitsMargins
@@ -54,7 +55,13 @@ class DigitsEvaluator:
         https://archive.ics.uci.edu/dataset/80), the data set
     """
 
-    def __init__(self, x_train, y_train, x_test, levels=17):
+    def __init__(
+        self,
+        x_train: ArrayLike,
+        y_train: ArrayLike,
+        x_test: ArrayLike,
+        levels: int = 17,
+    ):
         x_train = _check_levels("x_train", x_train, levels)
         x_test = _check_levels("x_test", x_test, levels)
         self._extractor = DigitsMargins(x_train, y_train, levels)
@@ -70,7 +77,7 @@ class DigitsEvaluator:
             split: self._extractor(x).features for split, x in images.items()
         }
 
-    def figures(self, images, against="train"):
+    def figures(self, images: ArrayLike, against: str = "train") -> dict:
         """Computes the figures of a set of images.
 
         Args:
@@ -117,11 +124,11 @@ class DigitsEvaluator:
             "class_histogram": self._class_histogram(images),
         }
 
-    def noise(self, n, seed):
+    def noise(self, n: int, seed: int) -> np.ndarray:
         """Draws n images of independent uniform pixels, float32 in [0, 1)."""
         return np.random.default_rng(seed).random((n, *_SHAPE), np.float32)
 
-    def floors(self, n=1000, seed=0):
+    def floors(self, n: int = 1000, seed: int = 0) -> dict:
         """Computes the figures that tell what the figures of samples mean.
 
         Args:
@@ -148,7 +155,7 @@ class DigitsEvaluator:
         return (np.bincount(labels, minlength=_CLASSES) / len(labels)).tolist()
 
 
-def _check_levels(name, images, levels):
+def _check_levels(name, images, levels) -> np.ndarray:
     images = np.asarray(images)
     if images.dtype != np.uint8:
         raise TypeError(

@@ -1,6 +1,7 @@
 """Euclidean distances between sets of points, in bounded memory."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import euclidean_distances
 
@@ -8,7 +9,7 @@ _CHUNK_SIZE = 2**22  # pairs of points held at a time: 32 MiB of float64
 _NARROW = 256  # dimensions
 
 
-def as_points(name, values):
+def as_points(name: str, values: ArrayLike) -> np.ndarray:
     """Flattens each entry of an array to a point.
 
     Args:
@@ -42,7 +43,7 @@ def as_points(name, values):
     return points
 
 
-def as_features(name, values, minimum=2):
+def as_features(name: str, values: ArrayLike, minimum: int = 2) -> np.ndarray:
     """Checks an array `[n, d]` of features, n >= minimum; see `as_points`."""
     points = as_points(name, values)
     shape = np.shape(values)
@@ -90,7 +91,9 @@ def chunked_distances(points, reference):
         yield rows, distances(points[rows], reference)
 
 
-def nearest_references(points, reference, k=1):
+def nearest_references(
+    points: ArrayLike, reference: ArrayLike, k: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Finds the references that are nearest to each point, nearest first.
 
     Args:

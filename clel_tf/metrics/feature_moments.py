@@ -1,6 +1,9 @@
 """Mean and covariance of features that come in batches."""
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from clel_tf.metrics.distances import as_features
 from clel_tf.metrics.distances import check_same_width
@@ -41,11 +44,11 @@ class FeatureMoments:
 
     def __init__(self):
         self.count = 0
-        self._mean = 0.0
-        self._scatter = 0.0
+        self._mean: np.ndarray = np.zeros(())
+        self._scatter: np.ndarray = np.zeros(())
         self._root = None
 
-    def update(self, features):
+    def update(self, features: ArrayLike) -> Self:
         """Adds a batch of features.
 
         Args:
@@ -77,18 +80,18 @@ class FeatureMoments:
         return self
 
     @property
-    def mean(self):
+    def mean(self) -> np.ndarray:
         self._check_count(1)
         return self._mean
 
     @property
-    def covariance(self):
+    def covariance(self) -> np.ndarray:
         self._check_count(2)
         # The product with the inverse rounds as np.cov does.
         return self._scatter * (1.0 / (self.count - 1))
 
     @property
-    def root(self):
+    def root(self) -> np.ndarray:
         if self._root is None:
             values, vectors = np.linalg.eigh(self.covariance)
             scales = np.sqrt(np.clip(values, 0.0, None))

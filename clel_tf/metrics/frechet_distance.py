@@ -3,13 +3,16 @@
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from clel_tf.metrics.distances import as_features
 from clel_tf.metrics.distances import check_same_width
 from clel_tf.metrics.feature_moments import FeatureMoments
 
 
-def frechet_distance(a, b) -> float:
+def frechet_distance(
+    a: ArrayLike | FeatureMoments, b: ArrayLike | FeatureMoments
+) -> float:
     """Computes the squared Frechet distance of two fitted Gaussians.
 
         |mean_a - mean_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))

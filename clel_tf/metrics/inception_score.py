@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import log_softmax
 from scipy.special import logsumexp
 
@@ -21,7 +22,7 @@ class InceptionScore(NamedTuple):
     standard_deviation: float
 
 
-def inception_score(logits, splits=10) -> InceptionScore:
+def inception_score(logits: ArrayLike, splits: int = 10) -> InceptionScore:
     """Computes how sure and how varied a classifier's judgements are.
 
         p_i   = softmax(logits_i)

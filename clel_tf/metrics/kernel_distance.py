@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from clel_tf.metrics.distances import as_features
 from clel_tf.metrics.distances import check_same_width
@@ -22,7 +23,7 @@ class KernelDistance(NamedTuple):
     standard_error: float
 
 
-def kernel_distance(a, b) -> KernelDistance:
+def kernel_distance(a: ArrayLike, b: ArrayLike) -> KernelDistance:
     """Computes the squared maximum mean discrepancy of a cubic kernel.
 
         k(x, y) = (x . y / d + 1)^3

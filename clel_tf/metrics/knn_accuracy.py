@@ -1,13 +1,18 @@
 """Accuracy of a nearest-neighbour classifier on latents."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.neighbors import KNeighborsClassifier
 
 from clel_tf.metrics.labelled_latents import as_labelled_latents
 
 
 def knn_accuracy(
-    train_latents, train_labels, test_latents, test_labels, k=1
+    train_latents: ArrayLike,
+    train_labels: ArrayLike,
+    test_latents: ArrayLike,
+    test_labels: ArrayLike,
+    k: int = 1,
 ) -> float:
     """Computes the share of test latents whose neighbours share their label.
 

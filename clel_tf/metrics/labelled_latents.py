@@ -1,12 +1,18 @@
 """Latents with labels, as classifiers of latents take them."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from clel_tf.metrics.distances import as_points
 from clel_tf.metrics.distances import check_same_width
 
 
-def as_labelled_latents(train_latents, train_labels, test_latents, test_labels):
+def as_labelled_latents(
+    train_latents: ArrayLike,
+    train_labels: ArrayLike,
+    test_latents: ArrayLike,
+    test_labels: ArrayLike,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Checks latents and their labels.
 
     Args:

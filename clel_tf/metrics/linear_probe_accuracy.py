@@ -1,6 +1,7 @@
 """Accuracy of a linear classifier on latents."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -9,7 +10,10 @@ from clel_tf.metrics.labelled_latents import as_labelled_latents
 
 
 def linear_probe_accuracy(
-    train_latents, train_labels, test_latents, test_labels
+    train_latents: ArrayLike,
+    train_labels: ArrayLike,
+    test_latents: ArrayLike,
+    test_labels: ArrayLike,
 ) -> float:
     """Computes the share of test latents that a linear classifier gets right.
 

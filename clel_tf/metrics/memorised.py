@@ -1,13 +1,19 @@
 """Share of samples that copy a reference image."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from clel_tf.metrics.distances import as_points
 from clel_tf.metrics.distances import check_same_width
 from clel_tf.metrics.distances import nearest_distances
 
 
-def memorised(samples, reference, held_out, fraction=0.25) -> float:
+def memorised(
+    samples: ArrayLike,
+    reference: ArrayLike,
+    held_out: ArrayLike,
+    fraction: float = 0.25,
+) -> float:
     """Computes the share of samples much closer to the data than new data is.
 
         mean_j [d(sample_j) < fraction * median_i d(held_out_i)]

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from clel_tf.metrics.distances import as_points
 from clel_tf.metrics.distances import check_same_width
@@ -29,7 +30,12 @@ class PRDC(NamedTuple):
     coverage: float
 
 
-def prdc(samples, reference, k=3, radii=None) -> PRDC:
+def prdc(
+    samples: ArrayLike,
+    reference: ArrayLike,
+    k: int = 3,
+    radii: np.ndarray | None = None,
+) -> PRDC:
     """Computes how many samples look real and how much of the data they cover.
 
         r_i       = distance of reference_i to its k-th nearest other reference

@@ -1,7 +1,10 @@
 import functools
+from collections.abc import Callable
 
+import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from clel_tf import random
 from clel_tf.data.dequantize import dequantize
@@ -18,6 +21,7 @@ from clel_tf.samplers.compilation import in_halves
 from clel_tf.samplers.compilation import resolve_jit_compile
 from clel_tf.samplers.compilation import rows_in_chunks
 from clel_tf.samplers.compilation import rows_of
+from clel_tf.samplers.sampler import Sampler
 
 _GRAPHS = 64  # structures of energies whose graphs are kept
 
@@ -28,6 +32,16 @@ class ChainSampling:
     A part of `JointEnergyModel`, which says what a model has to set.
     """
 
+    ema_energy_network: keras.Model
+    encoder: keras.Model
+    sampler: Sampler
+    chain_augmentation: keras.layers.Layer
+    chain_augmentation_probability: float
+    beta: float
+    levels: int
+    image_shape: tuple[int, ...]
+    known_energy_scale: Callable[[], float]
+
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         # A graph for each structure of an energy, not for each energy.
@@ -36,19 +50,19 @@ class ChainSampling:
 
     def sample(
         self,
-        n,
+        n: int,
         *,
-        latents=None,
-        energy=None,
-        initial=None,
-        num_steps=None,
-        seed=0,
-        batch_size=None,
-        sampler=None,
-        candidates=None,
-        rounds=1,
-        final_steps=0,
-    ):
+        latents: ArrayLike | None = None,
+        energy: energies.Term | Callable | None = None,
+        initial: ArrayLike | None = None,
+        num_steps: int | None = None,
+        seed: int = 0,
+        batch_size: int | None = None,
+        sampler: Sampler | None = None,
+        candidates: int | Candidates | None = None,
+        rounds: int = 1,
+        final_steps: int = 0,
+    ) -> np.ndarray:
         """Draws images by Langevin dynamics with the averaged energy network.
 
         Row `i` draws from seed `row_seeds(seed, n)[i]` alone: asking for more
@@ -282,15 +296,15 @@ class ChainSampling:
 
     def trace(
         self,
-        n,
+        n: int,
         *,
-        energy=None,
-        initial=None,
-        num_steps=None,
-        seed=0,
-        every=1,
-        sampler=None,
-    ):
+        energy: energies.Term | Callable | None = None,
+        initial: ArrayLike | None = None,
+        num_steps: int | None = None,
+        seed: int = 0,
+        every: int = 1,
+        sampler: Sampler | None = None,
+    ) -> diagnostics.Trace:
         """Follows the chains of `sample`: what tells whether to trust them.
 
         Args:
@@ -332,7 +346,9 @@ class ChainSampling:
             project=bound.project,
         )
 
-    def components(self, energy, n, seed=0):
+    def components(
+        self, energy: energies.Term, n: int, seed: int = 0
+    ) -> list[np.ndarray]:
         """Which term of an OR each sample follows.
 
         Args:
@@ -398,7 +414,9 @@ class ChainSampling:
             images,
         )
 
-    def guidance(self, latents, ratio=None):
+    def guidance(
+        self, latents: ArrayLike, ratio: float | None = None
+    ) -> energies.Conditional:
         """Guidance by latents at the usual strength.
 
         Args:
@@ -413,7 +431,7 @@ class ChainSampling:
             return energies.Conditional(latents, beta=self.beta)
         return energies.Conditional(latents, ratio)
 
-    def _energy_to_sample(self, energy, latents=None):
+    def _energy_to_sample(self, energy, latents=None) -> energies.Energy:
         """What is asked for, as an `Energy`."""
         if latents is not None:
             if energy is not None:
@@ -458,7 +476,7 @@ class ChainSampling:
         return np.diff(bounds).tolist()
 
 
-def _as_candidates(candidates, energy, initial):
+def _as_candidates(candidates, energy, initial) -> Candidates:
     """The `Candidates` that are asked for, or the usual ones."""
     if candidates is None:
         guided = energy.leads and initial is None

@@ -1,5 +1,7 @@
 import copy
 import json
+import os
+from typing import Any
 from typing import NamedTuple
 
 import keras
@@ -217,7 +219,7 @@ class CLEL(JointEnergyModel):
             trainable=False,
         )
         self.vital_signs = VitalSigns()
-        self.encoder_optimizer = None
+        self.encoder_optimizer: Any = None  # until `compile`
         self._trackers = [keras.metrics.Mean(name) for name in METRICS]
         self.built = True
 
@@ -626,7 +628,12 @@ class CLEL(JointEnergyModel):
         return cls(**{**config, **parts})
 
     @classmethod
-    def from_preset(cls, preset, seed=0, dtype=None):
+    def from_preset(
+        cls,
+        preset: os.PathLike[str] | str,
+        seed: int = 0,
+        dtype: str | keras.DTypePolicy | None = None,
+    ) -> "CLEL":
         """Builds a model from a preset.
 
         Args:
@@ -645,7 +652,12 @@ class CLEL(JointEnergyModel):
         """
         return preset_files.load(cls, preset, seed, dtype)
 
-    def save_to_preset(self, directory, about=None, samples=16):
+    def save_to_preset(
+        self,
+        directory: os.PathLike[str] | str,
+        about: dict | None = None,
+        samples: int = 16,
+    ) -> None:
         """Writes configuration and inference's weights, no training state.
 
         Those are the averaged networks', and what `ood_score` has learned.

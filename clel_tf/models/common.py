@@ -75,7 +75,7 @@ def seed_stream(seed):
 
 def flat_layers(network):
     """All layers of a model and of the models inside it."""
-    layers = []
+    layers: list[keras.layers.Layer] = []
     for layer in network.layers:
         nested = isinstance(layer, keras.Model)
         layers.extend(flat_layers(layer) if nested else [layer])

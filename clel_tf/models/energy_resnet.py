@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -72,7 +74,7 @@ class EnergyResNet(keras.Model):
 
     # The paper's networks. At 32x32x3 they have 1,725,056, 6,955,648 and
     # 30,706,816 trainable parameters.
-    sizes = {
+    sizes: dict[str, dict[str, Any]] = {
         "small": {"widths": (64, 64, 128, 128), "depths": (1, 1, 1, 1)},
         "base": {"widths": (128, 128, 256, 256), "depths": (2, 2, 2, 2)},
         "large": {

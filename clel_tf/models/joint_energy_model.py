@@ -3,6 +3,7 @@ import functools
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from clel_tf import random
 from clel_tf.data.dequantize import dequantize
@@ -55,7 +56,7 @@ class JointEnergyModel(ChainSampling, OODDetection, keras.Model):
         cosines = tf.reduce_sum(unit(projected) * latents, axis=-1)
         return energies - (self.beta if beta is None else beta) * cosines
 
-    def measure_energy_scale(self, images):
+    def measure_energy_scale(self, images: ArrayLike) -> float:
         """Sets the energy's own scale, of which guidance is a multiple.
 
         Training keeps it up to date by itself; models of other networks have
@@ -72,12 +73,18 @@ class JointEnergyModel(ChainSampling, OODDetection, keras.Model):
         self.energy_scale.assign(np.mean(self.predict(images, verbose=0)))
         return self.known_energy_scale()
 
-    def known_energy_scale(self):
+    def known_energy_scale(self) -> float:
         """The energy's own scale as a float; 0 where it is not known."""
         with tf.init_scope():
             return float(keras.ops.convert_to_numpy(self.energy_scale))
 
-    def latents(self, images, batch_size=256, views=0, seed=0):
+    def latents(
+        self,
+        images: ArrayLike,
+        batch_size: int = 256,
+        views: int = 0,
+        seed: int = 0,
+    ) -> np.ndarray:
         """The encoder's unit latents of images.
 
         Args:
@@ -109,7 +116,9 @@ class JointEnergyModel(ChainSampling, OODDetection, keras.Model):
         )
         return total / np.linalg.norm(total, axis=-1, keepdims=True)
 
-    def energy_latents(self, images, batch_size=256):
+    def energy_latents(
+        self, images: ArrayLike, batch_size: int = 256
+    ) -> np.ndarray:
         """The energy network's unit latents, `g(f(x)) / |g(f(x))|`.
 
         Args:

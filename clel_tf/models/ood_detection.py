@@ -1,8 +1,11 @@
 import fractions
 import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from clel_tf.models.common import graph
 from clel_tf.ood.ood_score import OODScore
@@ -16,6 +19,12 @@ class OODDetection:
     A part of `JointEnergyModel`, which says what a model has to set.
     """
 
+    beta: float
+    ood_score: OODScore
+    ood_threshold: float | None
+    _batched: Callable
+    _tracker: Any  # Keras's
+
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self._score_graph = functools.lru_cache(_GRAPHS)(self._make_score_graph)
@@ -26,7 +35,12 @@ class OODDetection:
         else:
             super().__setattr__(name, value)
 
-    def score(self, images, batch_size=256, score=None):
+    def score(
+        self,
+        images: ArrayLike,
+        batch_size: int = 256,
+        score: OODScore | None = None,
+    ) -> np.ndarray:
         """Out-of-distribution score: the higher, the less like the data.
 
         Args:
@@ -47,11 +61,11 @@ class OODDetection:
 
     def calibrate_ood(
         self,
-        held_out,
-        false_alarm_rate=0.05,
-        score=None,
-        training_images=None,
-    ):
+        held_out: np.ndarray,
+        false_alarm_rate: float = 0.05,
+        score: OODScore | None = None,
+        training_images: ArrayLike | None = None,
+    ) -> float:
         """Sets the score, and a threshold that few images of the data exceed.
 
             threshold = the ceil((1 - rate) (n + 1))-th smallest of n scores
@@ -108,7 +122,7 @@ class OODDetection:
         self.ood_threshold = float(np.sort(scores)[rank - 1])
         return self.ood_threshold
 
-    def is_ood(self, images, batch_size=256):
+    def is_ood(self, images: ArrayLike, batch_size: int = 256) -> np.ndarray:
         """Whether images are out of distribution, by score and threshold.
 
         Args:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -46,7 +48,7 @@ class LatentNeighbors(OODScore):
         Neighbors, ICML 2022](https://arxiv.org/abs/2204.06507)
     """
 
-    learned = ("bank",)
+    learned: tuple[str, ...] = ("bank",)
 
     def __init__(self, k=1, network="encoder", bank_shape=None, **kwargs):
         super().__init__(**kwargs)
@@ -61,7 +63,7 @@ class LatentNeighbors(OODScore):
             )
         self.k = k
         self.network = network
-        self.bank = None
+        self.bank: Any = None  # a variable, once its shape is known
         if bank_shape is not None:
             self._make_bank(bank_shape)
 

@@ -34,7 +34,7 @@ class OODScore(keras.layers.Layer):
     array([0.5, 0.5], dtype=float32)
     """
 
-    learned = ()
+    learned: tuple[str, ...] = ()
     version = 0
 
     def __init__(self, **kwargs):

@@ -1,11 +1,13 @@
 """The two optimizers of a recipe, with their learning rate schedules."""
 
+from typing import Any
+
 import keras
 
 from clel_tf.optimizers.adam import Adam
 
 # The paper's, as the reference sets them (CIFAR-10).
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "steps": 100_000,
     "batch_size": 64,
     "energy_optimizer": {

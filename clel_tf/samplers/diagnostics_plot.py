@@ -78,12 +78,11 @@ def draw(trace, quality, summary):
     # No pyplot: nothing that outlives the figure, whatever backend is set.
     figure = Figure(figsize=(13, 7.5), layout="constrained")
     names = [[f"quality: {name}"] for name in quality]
-    axes = figure.subplot_mosaic(
-        [
-            ["energy", "displacement", "drift"],
-            ["shares", names or "table", "table"],
-        ]
-    )
+    layout: list = [
+        ["energy", "displacement", "drift"],
+        ["shares", names or "table", "table"],
+    ]
+    axes = figure.subplot_mosaic(layout)
     _table(axes.pop("table"), summary)
     for axis in axes.values():
         axis.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,5 @@
 import functools
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -32,7 +33,9 @@ class Sampler:
     (True, 1, False)
     """
 
-    info = None
+    info: type | None = None
+    step_size: Any  # a number, or a schedule
+    noise_scale: Any  # likewise
 
     def __init__(self, num_steps, sample_steps, jit_compile):
         for name, steps in (
@@ -45,6 +48,11 @@ class Sampler:
         self.num_steps = num_steps
         self.sample_steps = sample_steps
         self.jit_compile = jit_compile
+
+    @property
+    def langevin_temperature(self):
+        """float. `T` of the density exp(-E(x) / T) that chains approach."""
+        raise NotImplementedError
 
     def init(self, energy_fn, initial, project=None):
         """Returns the state of chains that start at `project(initial)`."""

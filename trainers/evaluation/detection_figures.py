@@ -44,7 +44,7 @@ def measure(inputs, parts):
 
 def _score_all(inputs, parts):
     sets = {"test": inputs.data.x_test, **inputs.ood}
-    scores = {}
+    scores: dict = {}
     for name, score in inputs.scores.items():
 
         def compute(score=score):
@@ -66,7 +66,7 @@ def _adapt(score, inputs):
 
 def _detection(scores, inputs):
     seed = inputs.request["samples"]["seed"]
-    found = {}
+    found: dict = {}
     for spec in inputs.ood:
         found[spec] = {}
         for name in inputs.scores:

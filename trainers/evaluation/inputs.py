@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 import pathlib
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -91,7 +92,8 @@ def sha256_of_images(images):
     """SHA-256 of uint8 images, in memory or streamed, with their shape."""
     digest = hashlib.sha256(repr(tuple(images.shape)).encode())
     for start in range(0, len(images), _CHUNK):
-        digest.update(np.ascontiguousarray(images[start : start + _CHUNK]))
+        chunk = np.ascontiguousarray(images[start : start + _CHUNK])
+        digest.update(chunk.data)
     return digest.hexdigest()
 
 
@@ -246,7 +248,7 @@ def _extractor(name, options, data):
 
 
 def _scores(options):
-    known = {
+    known: dict[str, Callable] = {
         "joint_energy": functools.partial(ood.JointEnergy, beta=options.beta),
         "marginal_energy": ood.MarginalEnergy,
         "typicality": ood.Typicality,

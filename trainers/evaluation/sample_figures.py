@@ -168,7 +168,7 @@ def _figures(name, one, features, parts):
     several = [frechet_distance, prdc]
     if "logits" in one:
         several.append(inception_score)
-    found = {}
+    found: dict = {}
     if held_out is not None and held_out is not points:
 
         def memorised():

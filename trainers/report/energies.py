@@ -91,7 +91,8 @@ def draw_histogram(axis, values, limits, others=None):
         limits: tuple of two floats.
         others: array like `values`, or None.
     """
-    bins = np.linspace(*limits, _BINS + 1)
+    low, high = limits
+    bins = np.linspace(low, high, _BINS + 1)
     styles = [(values, {"fill": True, "color": BLUE, "alpha": 0.75})]
     if others is not None:
         styles.append((others, {"color": "#3b444d", "linewidth": 0.7}))

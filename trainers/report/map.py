@@ -136,8 +136,8 @@ def _frame(axis):
 def _some(name, latents):
     """Rows of a set, spread over it evenly, whose latents are finite."""
     others = max(len(latents.keys() - {"test", "samples"}), 1)
-    most = {"test": _MOST_TEST, "samples": _MOST_SAMPLES}
-    most = most.get(name, _MOST_OTHERS // others)
+    known = {"test": _MOST_TEST, "samples": _MOST_SAMPLES}
+    most = known.get(name, _MOST_OTHERS // others)
     rows = np.flatnonzero(np.isfinite(latents[name]).all(axis=1))
     if len(rows) > most:
         rows = rows[np.linspace(0, len(rows) - 1, most).astype(int)]

@@ -15,13 +15,15 @@ from clel_tf.images import make_grid
 BLUE, GREY = "#1f5fa8", "#98a2ad"
 # Ten colours that most colour-blind eyes tell apart: Petroff, Accessible
 # Color Sequences for Data Visualization, 2021 (arxiv.org/abs/2107.02270).
-COLORS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6")
-COLORS += ("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
+COLORS = (
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+)
 
 _LEAST_SIDE = 48  # of an image on the page
 _PER_INCH = 96  # pixels of a page
 _SHARPNESS = 2  # dots of a bitmap for a pixel of the page
-_STYLE = {
+_STYLE: dict = {
     "font.size": 9,
     "axes.edgecolor": GREY,
     "axes.spines.right": False,

@@ -98,7 +98,8 @@ def quality(entry):
     Returns:
         `Table`.
     """
-    groups, columns = [], []
+    groups = []
+    columns: list[tuple] = []
     for name, extractor in entry["extractors"].items():
         sets = {"samples": extractor["metrics"]}
         if extractor.get("test_split"):

@@ -124,7 +124,8 @@ _BRANCHES = {
 def _named(scope, module, steps):
     """A branch's steps, with names in its convolutions."""
     pools = [step for step in steps if isinstance(step, Pool)]
-    rest, named = steps[len(pools) :], [*pools]
+    rest = steps[len(pools) :]
+    named: list = [*pools]
     for i, step in enumerate(rest):
         theirs = f"{module}_{i + 1}" if len(rest) > 1 else module
         if step is _FORK:

@@ -50,6 +50,9 @@ class DataFidelity(Guidance):
     """
 
     ranks = {"observed": 3, "sigma": 0, "weight": 0}
+    observed: np.ndarray | tf.Tensor
+    sigma: np.ndarray | tf.Tensor
+    weight: np.ndarray | tf.Tensor
     leads = True
 
     def __init__(self, observed=None, operator=None, sigma=None, weight=1.0):

@@ -51,7 +51,7 @@ class Either(WeightedTerms):
         """OR of terms; ORs of equal weights among them become part of it."""
         if not all(isinstance(term, Guidance) for term in terms):
             return NotImplemented
-        parts = []
+        parts: list[Guidance] = []
         for term in terms:
             even = isinstance(term, cls) and np.ptp(term.weights) == 0
             parts += term.terms if even else [term]

@@ -35,7 +35,7 @@ class Function(Guidance):
         if ranks is None:
             ranks = [max(np.ndim(x) - 1, 0) for x in tensors]
         else:
-            tensors = [None] * len(ranks)
+            tensors = (None,) * len(ranks)
         self.ranks = {f"tensor_{i}": rank for i, rank in enumerate(ranks)}
         super().__init__(**dict(zip(self.ranks, tensors)))
 

@@ -27,6 +27,8 @@ class Inpaint(Guidance):
     """
 
     ranks = {"images": 3, "mask": 3}
+    images: np.ndarray | tf.Tensor
+    mask: np.ndarray | tf.Tensor
     is_constrained = True
 
     def __init__(self, images=None, mask=None):

@@ -27,6 +27,9 @@ class LatentGuidance(Guidance):
     """
 
     ranks = {"latents": 1, "ratio": 0, "beta": 0}
+    latents: np.ndarray | tf.Tensor
+    ratio: np.ndarray | tf.Tensor
+    beta: np.ndarray | tf.Tensor
     leads = True
 
     def __init__(self, latents=None, ratio=None, beta=None, **scalars):

@@ -87,7 +87,7 @@ class Term:
             whose tensors `with_tensors` gives later.
     """
 
-    ranks = {}
+    ranks: dict[str, int] = {}
     is_constrained = False
     leads = False
 

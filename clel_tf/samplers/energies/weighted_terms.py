@@ -1,4 +1,5 @@
 import numpy as np
+import tensorflow as tf
 
 from clel_tf.samplers.energies.guidance import Guidance
 from clel_tf.samplers.energies.term import check_at_least
@@ -14,6 +15,7 @@ class WeightedTerms(Guidance):
     """
 
     ranks = {"weights": 1}
+    weights: np.ndarray | tf.Tensor
 
     def __init__(self, terms, weights=None):
         terms = as_guidance(terms)
