@@ -40,7 +40,7 @@ distance = clel_tf.metrics.frechet_distance(latents, [[0.0, 1.0]])
 reveal_type(distance)  # float
 balls = clel_tf.metrics.prdc(images, np.zeros((4, 8, 8, 1)))
 reveal_type(balls.coverage)  # float
-reveal_type(clel_tf.presets.names())  # list[str]
+reveal_type(clel_tf.presets.list())  # list[str]
 other = clel_tf.presets.build(clel_tf.presets.get("digits"))
 reveal_type(other.score(images))  # numpy.ndarray
 path = export_sampler(model, "serving/digits", num_steps=4)
