@@ -91,6 +91,7 @@ def test_every_section_has_rows_and_every_ratio_is_in_the_table(folder):
     assert (folder / "bench.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_without_torch_its_ratios_are_none_and_the_reason_is_given():
     none, reason = run(WITHOUT_TORCH).splitlines()[-2:]
     assert none == str(sorted(TO_TORCH))

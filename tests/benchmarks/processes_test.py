@@ -50,6 +50,7 @@ def test_memory_is_compared_between_the_longest_and_shortest_chain(peaks):
     assert found["rows"][-1]["growth_mb"]["median"] == 1024
 
 
+@pytest.mark.slow
 def test_a_start_is_compared_with_tensorflows_import(monkeypatch):
     seconds = {"import_tensorflow": 4.0, "serve": 7.0}
 

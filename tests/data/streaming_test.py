@@ -155,6 +155,7 @@ print(json.dumps([read(stream=True), read(stream=False)]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_set(tmp_path):
     images = np.broadcast_to(np.uint8(7), [100_000, 32, 32, 3])  # 293 MiB

@@ -164,6 +164,7 @@ def test_a_file_is_no_directory_of_versions(model, tmp_path):
     assert (tmp_path / "served").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_bfloat16_model_is_served_in_float32(model, tmp_path):
     model.save_to_preset(tmp_path / "preset", samples=0)
     trained, model = (

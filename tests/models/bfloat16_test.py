@@ -7,6 +7,9 @@ import clel_tf
 from clel_tf import presets
 from clel_tf.models import CLEL
 
+# It trains a model; precision_test.py and graph_optimization_test.py are fast.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):

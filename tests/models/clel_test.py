@@ -455,7 +455,7 @@ def test_sampling_leaves_every_variable_alone():
 
 
 def test_a_saved_model_continues_training_exactly(tmp_path):
-    model = compiled()
+    model = compiled(run_eagerly=True)
     fit(model, digits())
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")

@@ -67,6 +67,7 @@ def test_a_runs_classes_are_exported_with_it(model, result):
     np.testing.assert_allclose(images, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_models_file_is_exported_with_what_is_asked_for(result):
     folder, _ = result
     flags = ["--model=model.keras", "--export_dir=served/other"]

@@ -136,6 +136,7 @@ def test_a_full_disk_ends_a_run_that_continues_with_room(
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_anothers_end(run, tmp_path, capsys):
     with pytest.raises(ValueError, match="12 there, 14 .*--init_from=") as more:
         train_lib.train(config(steps=14), run)
@@ -227,6 +228,7 @@ def test_another_guard_than_there_is_is_refused():
         dataclasses.replace(config(), guard="on")
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_wrong_again_and_again_ends_with_a_diagnosis(tmp_path):
     assignment = "recipe.energy_optimizer.learning_rate=1e30"
     wanted = config(assignment, steps=400, every=10)
@@ -262,6 +264,7 @@ def test_a_run_on_two_devices(tmp_path):
     assert summary["steps"] == 2 and summary["nan_steps"] == 0
 
 
+@pytest.mark.slow
 def test_a_run_on_other_images_takes_its_shape_from_them(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (32, 12, 10, 3))
     path = tmp_path / "images.npz"
@@ -294,7 +297,9 @@ def test_a_run_takes_some_of_a_folders_images_resized(tmp_path):
     np.testing.assert_array_equal(data.x_train[-1], everything[17 * 24 // 18])
 
 
-@pytest.mark.parametrize("policy", ["raise", "skip"])
+@pytest.mark.parametrize(
+    "policy", ["raise", pytest.param("skip", marks=pytest.mark.slow)]
+)
 def test_a_file_lost_while_training_ends_it_or_is_counted(
     policy, tmp_path, monkeypatch, capsys
 ):
