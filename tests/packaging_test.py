@@ -54,6 +54,13 @@ def test_wheel_and_sdist_install_and_work(tmp_path):
     assert {"README.md", "LICENSE", "clel_tf", "trainers"} <= parts
     assert not {"tests", "benchmarks", "docs", "runs"} & parts
 
+    # As a user's checker sees it: all three packages, and none of the sources.
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(tmp_path / "installed")
+    configuration = ["--config-file", ROOT / "pyproject.toml"]
+    checked = tmp_path / "installed"
+    _run("-m", "mypy", *configuration, "-p", "clel_tf", cwd=checked)
+
     environment = tmp_path / "environment"
     venv.create(environment)  # whose pip is ours: some Pythons bring none
     _run("-m", "pip", "--python", environment, "install", "--quiet", wheel)
