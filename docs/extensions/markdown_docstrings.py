@@ -9,7 +9,7 @@ import re
 
 _SECTION = re.compile(r"[A-Z][a-z]+( arguments)?:$")
 _TOKEN = re.compile(
-    r"(?P<argument>^ +\*+\w+(?=: ))"  # *args or **kwargs, which napoleon escapes
+    r"(?P<argument>^ +\*+\w+(?=: ))"  # **kwargs, which napoleon escapes
     r"|`(?P<code>[^`]+)`"
     r"|\[(?P<text>[^\]]+)\]\s*\((?P<url>[^)\s]+)\)"
     r"|(?P<markup>\*+|\||_(?!\w))",
