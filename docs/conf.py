@@ -1,6 +1,7 @@
 """The documentation site; `make docs` builds it into build/docs."""
 
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "extensions"))
@@ -31,12 +32,12 @@ myst_heading_anchors = 3
 autodoc_default_options = {
     "members": True,
     "member-order": "groupwise",
-    # Members of our own bases, but not of these.
-    "inherited-members": "Model, Layer, Callback, Exception, object, tuple",
+    "inherited-members": True,  # less Keras's and Python's
 }
 autodoc_inherit_docstrings = False  # Keras's own, of what we override
 autodoc_typehints = "none"  # in docstrings
 napoleon_numpy_docstring = False
+napoleon_attr_annotations = False  # named tuples' types are TensorFlow's
 napoleon_use_rtype = False
 napoleon_custom_sections = [("Call arguments", "params_style"), "Reference"]
 
@@ -47,3 +48,16 @@ html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_copy_source = False
+
+
+def setup(app):
+    app.connect("source-read", _links)
+
+
+def _links(app, name, source):
+    # A file's name for a text, as GitHub shows it, becomes a title, and Markdown
+    # that is no page of the site a file to download.
+    titled = re.sub(
+        r"\[(?:docs/)?(\w+\.md)\]\((\1[^)]*)\)", r"[](\2)", source[0]
+    )
+    source[0] = re.sub(r"\]\((\.\./[^)]+\.md)\)", r"](path:\1)", titled)

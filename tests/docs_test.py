@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -67,7 +68,8 @@ def test_excerpts_are_what_their_files_hold():
         name, _, text = excerpt.partition("\n")
         source = (ROOT / name.removeprefix("# ")).read_text()
         for part in re.split(r"^\.\.\.\n", text, flags=re.MULTILINE):
-            assert f"\n{part}" in source, excerpt
+            indented = [textwrap.indent(part, " " * n) for n in (0, 4, 8, 12)]
+            assert any(f"\n{lines}" in source for lines in indented), excerpt
 
 
 def test_every_pages_python_is_run():

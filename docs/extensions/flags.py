@@ -1,11 +1,21 @@
 """A directive that lists a binary's flags: `{flags} clel_tf.trainers.train`."""
 
+import json
 import subprocess
 import sys
-from xml.etree import ElementTree
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
+
+# In a process each: the binaries' flags exclude each other.
+_LIST = """
+import importlib, json, sys
+from absl import flags
+
+module = importlib.import_module(sys.argv[1])
+found = flags.FLAGS.get_flags_for_module(module)
+print(json.dumps([[flag.name, flag.help, flag.default] for flag in found]))
+"""
 
 
 def setup(app):
@@ -17,26 +27,18 @@ class _Flags(SphinxDirective):
     required_arguments = 1
 
     def run(self):
-        # A process each: the binaries' flags exclude each other.
-        result = subprocess.run(
-            [sys.executable, "-m", self.arguments[0], "--helpxml"],
-            capture_output=True,
-            text=True,
-        )
+        command = [sys.executable, "-c", _LIST, *self.arguments]
+        output = subprocess.run(command, stdout=subprocess.PIPE, check=True)
         flags = nodes.definition_list()
-        for flag in ElementTree.fromstring(result.stdout).iter("flag"):
-            if flag.findtext("file") in (self.arguments[0], "__main__"):
-                flags += _item(flag)
-        if not flags:
-            raise self.error(f"No flags: {result.stderr}")
+        for flag in json.loads(output.stdout):
+            flags += _item(*flag)
         return [flags]
 
 
-def _item(flag):
-    term = nodes.term("", "", nodes.literal("", f"--{flag.findtext('name')}"))
-    text = " ".join(flag.findtext("meaning").split())
-    default = flag.findtext("default")
-    if default not in (None, "", "None", "[]"):
+def _item(name, meaning, default):
+    term = nodes.term("", "", nodes.literal("", f"--{name}"))
+    text = " ".join(meaning.split())
+    if default not in (None, []):
         text += f" Default: {default}."
     definition = nodes.definition("", nodes.paragraph(text=text))
     return nodes.definition_list_item("", term, definition)

@@ -6,11 +6,14 @@ what is markup to it alone is escaped.
 """
 
 import re
+from inspect import signature
+
+from sphinx.util.inspect import stringify_signature
 
 _SECTION = re.compile(r"[A-Z][a-z]+( arguments)?:$")
 _TOKEN = re.compile(
     r"(?P<argument>^ +\*+\w+(?=: ))"  # **kwargs, which napoleon escapes
-    r"|`(?P<code>[^`]+)`"
+    r"|`(?P<code>[^`]+)`(?P<suffix>\w?)"
     r"|\[(?P<text>[^\]]+)\]\s*\((?P<url>[^)\s]+)\)"
     r"|(?P<markup>\*+|\||_(?!\w))",
     re.MULTILINE,
@@ -20,6 +23,7 @@ _TOKEN = re.compile(
 def setup(app):
     # Before napoleon's, whose priority is 500.
     app.connect("autodoc-process-docstring", _process, priority=400)
+    app.connect("autodoc-process-signature", _sign)
     app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True}
 
@@ -45,7 +49,9 @@ def _token(match):
     if match["argument"]:
         return match[0]
     if match["code"]:
-        return f"``{match['code']}``"
+        # A word that goes on after code needs an end of it.
+        suffix = f"\\ {match['suffix']}" if match["suffix"] else ""
+        return f"``{match['code']}``{suffix}"
     if match["url"]:
         return f"`{match['text']} <{match['url']}>`__"
     return "".join(f"\\{character}" for character in match["markup"])
@@ -55,6 +61,16 @@ def _process(app, what, name, obj, options, lines):
     lines[:] = to_rst("\n".join(lines)).split("\n")
 
 
+def _sign(app, what, name, obj, options, arguments, returns):
+    """Gives Keras's classes, made by its `__new__`, their own arguments."""
+    if what == "class" and arguments == "(*args, **kwargs)":
+        bound = signature(obj.__init__.__get__(obj))
+        return stringify_signature(bound, show_annotation=False), returns
+
+
 def _skip(app, what, name, obj, skip, options):
-    # Fields of named tuples: the class's docstring has them.
-    return True if "Alias for field" in str(obj.__doc__) else None
+    """Leaves out what a class has from Keras or Python."""
+    function = getattr(obj, "fget", obj)
+    module = getattr(function, "__module__", None) or ""
+    foreign = not module.startswith("clel_tf")
+    return True if what == "class" and foreign else None
