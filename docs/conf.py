@@ -55,7 +55,7 @@ def setup(app):
 
 
 def _links(app, name, source):
-    # A file's name for a text, as GitHub shows it, becomes a title, and Markdown
+    # A file's name as text, which GitHub shows, becomes a title, and Markdown
     # that is no page of the site a file to download.
     titled = re.sub(
         r"\[(?:docs/)?(\w+\.md)\]\((\1[^)]*)\)", r"[](\2)", source[0]

@@ -36,6 +36,7 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch):
         "method",
         "ood",
         "own_data",
+        "settings",
         "training_runs",
         pytest.param("divergence", marks=pytest.mark.slow),
         pytest.param("scaling", marks=pytest.mark.slow),
