@@ -106,11 +106,11 @@ def test_commands_have_such_flags(words):
 @pytest.mark.parametrize(
     "words", [p for p in commands() if "--set" in p.values[0]]
 )
-def test_commands_change_what_a_recipe_has(words):
+def test_commands_change_recipes(words):
     (preset,) = [w[9:] for w in words if w.startswith("--preset=")]
     changes = [words[i + 1] for i, w in enumerate(words) if w == "--set"]
     recipe = recipes.override(presets.get(preset), changes)
-    if "data=npz:imagenet32" not in changes:
+    if preset == "digits":  # the others' take seconds each
         assert presets.build(recipe)
 
 
