@@ -13,7 +13,7 @@ PYTORCH = torch==2.13.0 $(PYTORCH_INDEX)
 # not given: their metrics do without, and torchvision takes CUDA with it.
 PEERS = torch-fidelity==0.4.0 prdc==0.2 pytorch-ood==0.4.0
 
-.PHONY: demo test test-parity test-serving test-all lint figures bench bench-full bench-gpu bench-serving
+.PHONY: demo docs test test-parity test-serving test-all lint figures bench bench-full bench-gpu bench-serving
 
 demo: $(INSTALLED)
 	$(BIN)/clel-train --preset=digits --workdir=$(RUN)
@@ -54,6 +54,12 @@ lint: $(INSTALLED)
 	@ln -s $(CURDIR)/clel_tf/* $(CURDIR)/export $(CURDIR)/trainers $(TYPED)
 	cd build/typed && $(CURDIR)/$(BIN)/mypy \
 	  --config-file $(CURDIR)/pyproject.toml -p clel_tf
+
+# The documentation site, build/docs/index.html.
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -d build/doctrees docs build/docs
 
 # Every committed figure of the digits preset: trains six seeds (about half an
 # hour on two cores).

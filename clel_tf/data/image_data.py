@@ -72,7 +72,7 @@ class ImageData:
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """Tuple of floats: the mean of each channel over `x_train`.
+        """The mean of each channel, a tuple of floats, over `x_train`.
 
         Of dequantised values at their midpoints, `(k + 0.5) / levels`. The
         first use reads all streamed images once, and decodes those of folders.
@@ -81,7 +81,7 @@ class ImageData:
 
     @property
     def std(self) -> tuple[float, ...]:
-        """Tuple of floats: the standard deviation of each channel.
+        """The standard deviation of each channel, a tuple of floats.
 
         Of the same values as `mean`; 0 for a channel that never varies.
         """

@@ -169,7 +169,8 @@ def effective_sample_size(draws, method="bulk"):
         float, or float64 array `(features,)`.
 
     Raises:
-        As `split_rhat`.
+        ImportError: if ArviZ's `arviz-stats` is not installed.
+        ValueError: if the shape does not fit.
 
     Example:
 
