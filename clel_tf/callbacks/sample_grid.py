@@ -3,6 +3,7 @@ import pathlib
 import keras
 
 from clel_tf import workers
+from clel_tf.backend import require_tensorflow
 from clel_tf.images import save_grid
 
 
@@ -27,6 +28,7 @@ class SampleGrid(keras.callbacks.Callback):
     """
 
     def __init__(self, directory, every, num_images=64, seed=0):
+        require_tensorflow("SampleGrid")
         super().__init__()
         self.directory = pathlib.Path(directory)
         self.every = every
