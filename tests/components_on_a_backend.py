@@ -1,7 +1,7 @@
 """Results of the components on Keras's backend, whichever it is.
 
-As a script, it writes those of the backend in KERAS_BACKEND into a folder, and what
-the components say that need another one.
+As a script, it writes those of the backend in KERAS_BACKEND into a folder, and
+what the components say that need another one.
 """
 
 import json
