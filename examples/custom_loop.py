@@ -24,10 +24,11 @@ def energy_model(seed):
     """A plain network of 8x8 images; the energy is |f|**2 / 2."""
     keras.utils.set_random_seed(seed)
     stack = [keras.Input((8, 8, 1)), keras.layers.Rescaling(2.0, -1.0)]
-    for width in (64, 128, 128):
+    for width in (32, 64, 128):
         stack.append(keras.layers.Conv2D(width, 3, padding="same"))
         stack.append(keras.layers.LeakyReLU(0.2))
-    stack.append(keras.layers.GlobalAveragePooling2D())
+        stack.append(keras.layers.AveragePooling2D())
+    stack.append(keras.layers.Flatten())
     small = keras.initializers.RandomNormal(stddev=0.02)
     stack.append(keras.layers.Dense(64, kernel_initializer=small))
     return keras.Sequential(stack)

@@ -4,9 +4,9 @@ The density is a banana in the unit square, whose moments are known:
 
     x = 0.5 + 0.12 a,    y = 0.3 + 0.05 (a**2 - 1) + 0.04 b,    a, b ~ N(0, 1)
 
-SGLD is uncorrected, so its samples are a little wider than the density; MALA,
-which accepts or rejects each of its steps, is exact. Samplers take any energy
-of rows `(n, ...)` in [0, 1], not of images alone.
+SGLD is uncorrected: it is off by an error that grows with its step. MALA, which
+accepts or rejects each of its steps, is exact. Samplers take any energy of rows
+`(n, ...)` in [0, 1], not of images alone.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def plot(points, path):
 
     grid = np.linspace(0.0, 1.0, 201, dtype="float32")
     nodes = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
-    heights = energy(nodes).numpy().reshape(201, 201)
+    heights = np.asarray(energy(nodes)).reshape(201, 201)
     figure, axes = plt.subplots(1, len(points), figsize=(9, 4.5), sharey=True)
     for axis, (name, samples) in zip(axes, points.items()):
         axis.plot(*samples.T, ".", markersize=1.5, alpha=0.5)

@@ -4,6 +4,7 @@ As a script, it writes those of the backend in KERAS_BACKEND into a folder, and
 what the components say that need another one.
 """
 
+import functools
 import json
 import sys
 
@@ -14,7 +15,6 @@ from keras import ops
 
 import clel_tf
 import clel_tf.export
-from clel_tf.layers import color_adjustments
 from clel_tf.layers.random_color_jitter import jitter
 from clel_tf.layers.resized_crop import resized_crop
 from clel_tf.metrics import extractors
@@ -52,25 +52,32 @@ def layers():
     conv.refresh(iterations=3)
     yield "conv_refreshed", conv(x)
     yield "leaky_relu", clel_tf.layers.LeakyReLU(0.3)(x - 0.5)
-    norm = clel_tf.layers.BatchNormalization(synchronized=True)
+    norm = clel_tf.layers.BatchNormalization()
     yield "norm_training", norm(x, training=True)
     yield "norm", norm(x)
     yield "norm_variance", norm.moving_variance
-    boxes = draw(4, 4) * 2.0 + [0.0, 0.0, 2.0, 2.0]
+    boxes = draw(4, 4) * np.float32(2) + np.float32([0, 0, 2, 2])
+    names = ("hue", "contrast", "brightness", "saturation")
+    factors = dict(zip(names, map(ops.convert_to_tensor, 0.5 * draw(4, 4))))
+    order = np.array([2, 0, 3, 1], "int32")
     for flavour in ("reference", "torchvision"):
-        crop = resized_crop(x, ops.cast(boxes, "float32"), flavour=flavour)
-        yield f"crop_{flavour}", crop
-        names = ("hue", "contrast", "brightness", "saturation")
-        factors = {
-            name: ops.convert_to_tensor(row)
-            for name, row in zip(names, 0.5 * draw(4, 4, seed=1))
-        }
-        yield f"jitter_{flavour}", jitter(x, factors, [2, 0, 3, 1], flavour)
-    yield "saturation", color_adjustments.adjust_saturation(x, draw(4) * 2)
+        crop = functools.partial(resized_crop, flavour=flavour)
+        yield f"crop_{flavour}", compiled(crop)(x, ops.convert_to_tensor(boxes))
+        adjust = functools.partial(jitter, flavour=flavour)
+        yield f"jitter_{flavour}", compiled(adjust)(x, factors, order)
+
+
+def compiled(function):
+    """The function under JAX's compiler, if it is JAX's turn."""
+    if keras.backend.backend() != "jax":
+        return function
+    import jax
+
+    return jax.jit(function)
 
 
 def networks():
-    options = {"widths": (4, 6), "depths": (1, 1), "head_width": 8}
+    options = {"widths": (4,), "depths": (1,), "head_width": 8}
     x = ops.convert_to_tensor(draw(4, 8, 8, 1))
     energy = clel_tf.models.EnergyResNet((8, 8, 1), **options, seed=0)
     encoder = clel_tf.models.ResNetEncoder((8, 8, 1), **options, seed=0)
@@ -123,25 +130,27 @@ def losses():
         ),
     }
     for name, (loss, argument) in cases.items():
-        yield name, loss(argument)
-        yield f"{name}_gradient", gradient(loss, argument)
+        value, gradient = value_and_gradient(loss, argument)
+        yield name, value
+        yield f"{name}_gradient", gradient
 
 
-def gradient(loss, argument):
+def value_and_gradient(loss, argument):
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
 
-        return jax.grad(loss)(argument)
+        return jax.jit(jax.value_and_grad(loss))(argument)
     if backend == "torch":
         x = ops.convert_to_tensor(argument).requires_grad_()
-        loss(x).backward()
-        return x.grad
+        value = loss(x)
+        value.backward()
+        return value, x.grad
     x = tf.constant(argument)
     with tf.GradientTape() as tape:
         tape.watch(x)
         value = loss(x)
-    return tape.gradient(value, x)
+    return value, tape.gradient(value, x)
 
 
 def optimizers():
@@ -176,7 +185,7 @@ def refusals():
         "preset": lambda: clel_tf.models.CLEL.from_preset("digits"),
         "inference": lambda: clel_tf.models.inference_function(network),
         "SGLD": clel_tf.samplers.SGLD,
-        "MALA": lambda: clel_tf.samplers.MALA(1.0, 1.0),
+        "MALA": lambda: clel_tf.samplers.MALA(0.1, 0.1),
         "ReplayBuffer": clel_tf.samplers.ReplayBuffer,
         "chain": _move_a_chain,
         "SimCLRAugmentation": clel_tf.layers.SimCLRAugmentation,
