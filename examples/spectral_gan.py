@@ -9,6 +9,7 @@ import argparse
 import pathlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -87,10 +88,20 @@ class GAN(keras.Model):
         return {"discriminator": loss, "generator": fooled}
 
 
+def spectral_norm(kernel):
+    matrix = ops.convert_to_numpy(kernel).reshape(-1, kernel.shape[-1])
+    return float(np.linalg.norm(matrix, ord=2))
+
+
 def main(steps=4000, count=1000, seed=0, out=None):
     keras.utils.set_random_seed(seed)
     digits = data.load("digits")
+    evaluator = metrics.DigitsEvaluator(
+        digits.x_train, digits.y_train, digits.x_test, digits.levels
+    )
+    noise = keras.random.normal((count, LATENT_DIM), seed=seed)
     gan = GAN()
+    untrained = evaluator.figures(gan.generator.predict(noise, verbose=0))
     gan.compile(
         keras.optimizers.Adam(5e-4, beta_1=0.5),
         keras.optimizers.Adam(5e-4, beta_1=0.5),
@@ -98,21 +109,20 @@ def main(steps=4000, count=1000, seed=0, out=None):
     batches = digits.train(batch_size=64, seed=seed)
     scaled = batches.map(lambda x: data.dequantize(x, digits.levels))
     gan.fit(scaled, steps_per_epoch=steps, verbose=0)
-    noise = keras.random.normal((count, LATENT_DIM), seed=seed)
     samples = gan.generator.predict(noise, verbose=0)
     if out:
         images.save_grid(samples[:64], pathlib.Path(out) / "spectral_gan.png")
-    evaluator = metrics.DigitsEvaluator(
-        digits.x_train, digits.y_train, digits.x_test, digits.levels
-    )
-    norms = [
-        float(layer.sigma())
-        for layer in gan.discriminator.layers
-        if isinstance(layer, SpectralConv2D)
-    ]
-    chosen = "frechet_distance", "precision", "coverage"
     figures = evaluator.figures(samples)
-    return {**{k: figures[k] for k in chosen}, "norms": norms}
+    chosen = "frechet_distance", "precision", "coverage"
+    return {
+        **{name: figures[name] for name in chosen},
+        "untrained": untrained["frechet_distance"],
+        "norms": [
+            spectral_norm(layer.normalized_kernel)
+            for layer in gan.discriminator.layers
+            if isinstance(layer, SpectralConv2D)
+        ],
+    }
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import pytest
 from clel_tf.backend import require_tensorflow
 
 COMPONENTS = pathlib.Path(__file__).parent / "components_on_a_backend.py"
+# JAX compiles each operation, and most of the time goes there.
+FAST_TO_COMPILE = "--xla_backend_optimization_level=0"
 BACKENDS = ["jax", pytest.param("torch", marks=pytest.mark.slow)]
 
 
@@ -28,7 +30,7 @@ def backend(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(name)
     finished = subprocess.run(
         [sys.executable, COMPONENTS, folder],
-        env={**os.environ, "KERAS_BACKEND": name},
+        env={**os.environ, "KERAS_BACKEND": name, "XLA_FLAGS": FAST_TO_COMPILE},
         capture_output=True,
         text=True,
     )
