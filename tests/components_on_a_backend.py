@@ -194,6 +194,8 @@ def refusals():
         "Checkpoints": lambda: clel_tf.callbacks.Checkpoints("x", 1),
         "Resume": lambda: clel_tf.callbacks.Resume("x", 1),
         "DivergenceGuard": clel_tf.callbacks.DivergenceGuard,
+        "MetricsLogger": lambda: clel_tf.callbacks.MetricsLogger("x", 1),
+        "ProgressTable": lambda: clel_tf.callbacks.ProgressTable(1, 1),
         "SampleGrid": lambda: clel_tf.callbacks.SampleGrid("x", 1),
         "export": lambda: clel_tf.export.export_sampler(network, "x"),
         "Inception": extractors.Inception,

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from clel_tf import files
 from clel_tf import workers
+from clel_tf.backend import require_tensorflow
 
 
 class MetricsLogger(keras.callbacks.Callback):
@@ -32,6 +33,7 @@ class MetricsLogger(keras.callbacks.Callback):
     """
 
     def __init__(self, directory, batch_size, every=10):
+        require_tensorflow("MetricsLogger")
         super().__init__()
         self.directory = pathlib.Path(directory)
         self.batch_size = batch_size

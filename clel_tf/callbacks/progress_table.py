@@ -4,6 +4,7 @@ import time
 import keras
 
 from clel_tf import workers
+from clel_tf.backend import require_tensorflow
 
 _HEADER = (
     f"{'step':>14}  {'energy +':>9}  {'energy -':>9}  {'gap':>9}  "
@@ -30,6 +31,7 @@ class ProgressTable(keras.callbacks.Callback):
     """
 
     def __init__(self, total_steps, batch_size, interval=10.0, file=None):
+        require_tensorflow("ProgressTable")
         super().__init__()
         self.total_steps = total_steps
         self.batch_size = batch_size
