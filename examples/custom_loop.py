@@ -27,7 +27,7 @@ def energy_model(seed):
     for width in (32, 64, 128):
         stack.append(keras.layers.Conv2D(width, 3, padding="same"))
         stack.append(keras.layers.LeakyReLU(0.2))
-        stack.append(keras.layers.AveragePooling2D())
+        stack.append(keras.layers.AveragePooling2D(2))
     stack.append(keras.layers.Flatten())
     small = keras.initializers.RandomNormal(stddev=0.02)
     stack.append(keras.layers.Dense(64, kernel_initializer=small))

@@ -38,11 +38,14 @@ def accuracy(features, digits, labels_per_class, draws=20):
     found = []
     for seed in range(draws):
         rng = np.random.default_rng(seed)
-        rows = [
-            rng.choice(np.flatnonzero(digits.y_train == c), labels_per_class)
-            for c in range(10)
-        ]
-        rows = np.concatenate(rows)
+        rows = np.concatenate(
+            [
+                rng.permutation(np.flatnonzero(digits.y_train == c))[
+                    :labels_per_class
+                ]
+                for c in range(10)
+            ]
+        )
         probe = LogisticRegression(C=100.0, max_iter=2000)
         probe.fit(train[rows], digits.y_train[rows])
         found.append(probe.score(test, digits.y_test))

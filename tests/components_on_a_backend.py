@@ -57,7 +57,8 @@ def layers():
     yield "norm", norm(x)
     yield "norm_variance", norm.moving_variance
     boxes = draw(4, 4) * np.float32(2) + np.float32([0, 0, 2, 2])
-    names = ("hue", "contrast", "brightness", "saturation")
+    # Sorted, as `jax.jit` passes a dict on.
+    names = ("brightness", "contrast", "hue", "saturation")
     factors = dict(zip(names, map(ops.convert_to_tensor, 0.5 * draw(4, 4))))
     order = np.array([2, 0, 3, 1], "int32")
     for flavour in ("reference", "torchvision"):
