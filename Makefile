@@ -29,8 +29,11 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-# The same, with PyTorch (its CPU build is enough) for the tests of parity.
+# The same, with PyTorch (its CPU build is enough) for the tests of parity, and
+# JAX for those of components on other backends.
 test-parity: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[jax]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  $(PYTORCH)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \

@@ -1,15 +1,5 @@
 """Energy-based image models guided by contrastive latent variables."""
 
-import keras as _keras
-
-if _keras.backend.backend() != "tensorflow":
-    raise ImportError(
-        "clel_tf's samplers and models run on TensorFlow: expected "
-        'KERAS_BACKEND="tensorflow"; received: '
-        f"{_keras.backend.backend()!r}."
-    )
-
-# ruff: noqa: E402
 from clel_tf import callbacks
 from clel_tf import data
 from clel_tf import layers

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from clel_tf import files
+from clel_tf.backend import require_tensorflow
 from clel_tf.export import operator_files
 from clel_tf.export.sampler_module import SamplerModule
 from clel_tf.export.saved_model_lint import lint_saved_model
@@ -74,6 +75,7 @@ def export_sampler(
     >>> loaded.signatures["sample"](seed=tf.constant(seeds))["images"].shape
     TensorShape([4, 8, 8, 1])
     """
+    require_tensorflow("export_sampler")
     directory = model_directory(directory)
     if dtype is not None:
         model = in_dtype(model, dtype)

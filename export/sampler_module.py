@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from clel_tf import random
+from clel_tf.backend import require_tensorflow
 from clel_tf.export import checks
 from clel_tf.export import png
 from clel_tf.models.joint_energy_model import unit
@@ -96,6 +97,7 @@ class SamplerModule:
         energies=None,
         xla=False,
     ):
+        require_tensorflow("SamplerModule")
         if num_steps is None:
             num_steps = model.sampler.sample_steps
         if ood_threshold is None:

@@ -6,6 +6,7 @@ from concurrent import futures
 import keras
 
 from clel_tf import workers
+from clel_tf.backend import require_tensorflow
 from clel_tf.callbacks import checkpoint_file
 from clel_tf.callbacks.training_state import copy_state
 from clel_tf.callbacks.training_state import set_state
@@ -60,6 +61,7 @@ class Checkpoints(keras.callbacks.Callback):
         mode: str = "min",
         configuration: dict | None = None,
     ):
+        require_tensorflow(type(self).__name__)
         super().__init__()
         for name, value in (("every", every), ("keep", keep)):
             if not isinstance(value, int) or value < 1:

@@ -7,6 +7,7 @@ import keras
 
 from clel_tf import files
 from clel_tf import workers
+from clel_tf.backend import require_tensorflow
 from clel_tf.callbacks.divergence_error import DivergenceError
 from clel_tf.callbacks.likely_causes import likely_causes
 from clel_tf.callbacks.training_snapshot import TrainingSnapshot
@@ -69,6 +70,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         factor: float = 0.5,
         max_restorations: int = 5,
     ):
+        require_tensorflow("DivergenceGuard")
         super().__init__()
         options = " or ".join(map(repr, _SOFTENED))
         for name, value, valid, expected in (

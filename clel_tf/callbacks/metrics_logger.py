@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from clel_tf import files
 from clel_tf import workers
+from clel_tf.backend import require_tensorflow
 
 
 class MetricsLogger(keras.callbacks.Callback):
@@ -38,6 +39,7 @@ class MetricsLogger(keras.callbacks.Callback):
         batch_size: int,
         every: int = 10,
     ):
+        require_tensorflow("MetricsLogger")
         super().__init__()
         self.directory = pathlib.Path(directory)
         self.batch_size = batch_size

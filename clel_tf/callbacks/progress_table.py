@@ -5,6 +5,7 @@ from typing import TextIO
 import keras
 
 from clel_tf import workers
+from clel_tf.backend import require_tensorflow
 
 _HEADER = (
     f"{'step':>14}  {'energy +':>9}  {'energy -':>9}  {'gap':>9}  "
@@ -37,6 +38,7 @@ class ProgressTable(keras.callbacks.Callback):
         interval: float = 10.0,
         file: TextIO | None = None,
     ):
+        require_tensorflow("ProgressTable")
         super().__init__()
         self.total_steps = total_steps
         self.batch_size = batch_size

@@ -4,6 +4,7 @@ import pathlib
 import keras
 
 from clel_tf import workers
+from clel_tf.backend import require_tensorflow
 from clel_tf.images import save_grid
 
 
@@ -34,6 +35,7 @@ class SampleGrid(keras.callbacks.Callback):
         num_images: int = 64,
         seed: int = 0,
     ):
+        require_tensorflow("SampleGrid")
         super().__init__()
         self.directory = pathlib.Path(directory)
         self.every = every

@@ -74,6 +74,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
 
     def _spans_replicas(self):
+        if keras.backend.backend() != "tensorflow":
+            return False
         context = tf.distribute.get_replica_context()
         together = context is not None and context.num_replicas_in_sync > 1
         return self.synchronized and together

@@ -3,7 +3,6 @@
 import functools
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from clel_tf import random
@@ -184,9 +183,10 @@ def jitter(images, factors, order, flavour="reference"):
             functools.partial(_ADJUSTMENTS[flavour][name][0], images, factor)
             for name, factor in factors.items()
         ]
-        return position + 1, tf.switch_case(order[position], branches)
+        return position + 1, ops.switch(order[position], branches)
 
     # A loop: XLA takes minutes to compile four conditionals in a row.
-    return tf.while_loop(
+    images = ops.convert_to_tensor(images)
+    return ops.while_loop(
         lambda position, _: position < len(factors), adjust, (0, images)
     )[1]

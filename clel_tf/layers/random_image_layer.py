@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from clel_tf import random
+from clel_tf.backend import require_tensorflow
 
 FLAVOURS = ("reference", "torchvision")
 
@@ -15,6 +16,8 @@ class RandomImageLayer(keras.layers.Layer):
     A subclass writes `augment(images, key)`. Parameters of image `i` come from
     `row_keys(images, key)[i]`, what the whole batch shares from `key` itself.
     There is no `training` switch: who wants plain images does not call it.
+    Keys are 64-bit integers of TensorFlow, so the layers need it as the
+    backend; what they do to images with given parameters does not.
 
     Args:
         seed: int or `None`. Starts the layer's own `SeedGenerator`, which is
@@ -28,11 +31,13 @@ class RandomImageLayer(keras.layers.Layer):
             gives the same result in every compilation mode.
 
     Raises:
+        RuntimeError: if Keras does not run on TensorFlow.
         TypeError: if images are not floats or `seed` is not a key.
         ValueError: if images have another shape or `seed` is not a scalar.
     """
 
     def __init__(self, seed=None, **kwargs):
+        require_tensorflow(type(self).__name__)
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.seed = seed

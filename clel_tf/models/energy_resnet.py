@@ -238,6 +238,8 @@ class _Shared(keras.layers.Layer):
     """
 
     def call(self, inputs):
+        if keras.backend.backend() != "tensorflow":
+            return inputs
         return tf.ensure_shape(inputs, inputs.shape)
 
     def compute_output_shape(self, input_shape):

@@ -1,6 +1,7 @@
 import keras
 import tensorflow as tf
 
+from clel_tf.backend import require_tensorflow
 from clel_tf.layers.spectral_conv2d import SpectralConv2D
 from clel_tf.models.common import flat_layers
 
@@ -35,6 +36,7 @@ def inference_function(network):
     >>> features.shape
     TensorShape([2, 128])
     """
+    require_tensorflow("inference_function")
     values = []
     for layer in flat_layers(network):
         for variable in _read_in_inference(layer):

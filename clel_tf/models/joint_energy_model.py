@@ -6,6 +6,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from clel_tf import random
+from clel_tf.backend import require_tensorflow
 from clel_tf.data.dequantize import dequantize
 from clel_tf.models.chain_sampling import ChainSampling
 from clel_tf.models.common import check_images
@@ -23,6 +24,7 @@ class JointEnergyModel(ChainSampling, OODDetection, keras.Model):
     """
 
     def __init__(self, **kwargs):
+        require_tensorflow(type(self).__name__)
         super().__init__(**kwargs)
         self._compiled_latents = graph(self._latents)
         self._compiled_latents_of_view = graph(self._latents_of_view)

@@ -8,6 +8,7 @@ import keras
 
 from clel_tf import files
 from clel_tf import presets
+from clel_tf.backend import require_tensorflow
 from clel_tf.models import model_card
 from clel_tf.models.common import flat_layers
 from clel_tf.models.precision import resolve_dtype
@@ -19,6 +20,7 @@ _SCORE = "ood_score.weights.h5"
 
 def load(cls, preset, seed, dtype):
     """Builds a model from a recipe's name or a directory; see `CLEL`."""
+    require_tensorflow(cls.__name__)
     if preset in presets.list():
         recipe = presets.with_dtypes(presets.get(preset), dtype)
         return presets.build(recipe, seed)

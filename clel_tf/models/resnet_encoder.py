@@ -98,7 +98,9 @@ class ResNetEncoder(keras.Model):
             )
         image_shape = check_image_shape(image_shape, 2 ** (len(widths) - 1))
         self._seeds = seed_stream(seed)
-        self._synchronized = synchronized
+        # Keras refuses it on other backends, which have no replicas.
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        self._synchronized = synchronized and on_tensorflow
         self._policy = keras.dtype_policies.get(resolve_dtype(dtype))
 
         images = keras.Input(image_shape, dtype="float32", name="images")

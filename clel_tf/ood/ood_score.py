@@ -2,6 +2,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from clel_tf.backend import require_tensorflow
+
 _LAYERS_OWN = ("name", "trainable", "dtype")  # in every configuration
 
 
@@ -38,6 +40,7 @@ class OODScore(keras.layers.Layer):
     version = 0
 
     def __init__(self, **kwargs):
+        require_tensorflow(type(self).__name__)
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.built = True

@@ -4,6 +4,8 @@ import math
 
 import tensorflow as tf
 
+from clel_tf.backend import require_tensorflow
+
 
 def run(state, step, num_steps, info):
     """Runs `num_steps` steps of a Markov chain in one `tf.while_loop`.
@@ -42,6 +44,7 @@ def run(state, step, num_steps, info):
     >>> state.samples.numpy().tolist(), info.before.numpy().tolist()
     ([8.0, 32.0], [4.0, 16.0])
     """
+    require_tensorflow("A Markov chain")
     state, info = tf.nest.map_structure(tf.stop_gradient, (state, info))
     last = state.step + num_steps
     longest = tf.reduce_max(last)
@@ -92,6 +95,7 @@ def energy_and_gradient(energy_fn, samples):
     Raises:
         ValueError: if the energy does not depend on the samples.
     """
+    require_tensorflow("A Markov chain")
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(samples)
         energy = energy_fn(samples)

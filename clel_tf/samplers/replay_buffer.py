@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from clel_tf import random
 from clel_tf import workers
+from clel_tf.backend import require_tensorflow
 
 
 class Chains(NamedTuple):
@@ -78,6 +79,7 @@ class ReplayBuffer(keras.layers.Layer):
         seed=0,
         **kwargs,
     ):
+        require_tensorflow("ReplayBuffer")
         kwargs.setdefault("dtype", "float32")  # under any global policy
         super().__init__(**kwargs)
         if not isinstance(capacity, int) or capacity < 1:

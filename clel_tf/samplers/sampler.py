@@ -4,6 +4,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from clel_tf.backend import require_tensorflow
 from clel_tf.samplers import chain
 from clel_tf.samplers.compilation import resolve_jit_compile
 
@@ -38,6 +39,7 @@ class Sampler:
     noise_scale: Any  # likewise
 
     def __init__(self, num_steps, sample_steps, jit_compile):
+        require_tensorflow(type(self).__name__)
         for name, steps in (
             ("num_steps", num_steps),
             ("sample_steps", sample_steps),

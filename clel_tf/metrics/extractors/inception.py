@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from clel_tf.backend import require_tensorflow
 from clel_tf.metrics.extractors.features import Features
 from clel_tf.metrics.extractors.images import as_bytes
 from clel_tf.metrics.extractors.inception_network import SIDE
@@ -57,6 +58,7 @@ class Inception:
     name = "inception"
 
     def __init__(self, weights=None, allow_unknown=False):
+        require_tensorflow("Inception")
         path = find_weights(weights)
         arrays, self._sha256 = read_weights(path, allow_unknown)
         self._network = inception_network(arrays)

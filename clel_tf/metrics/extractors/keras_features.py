@@ -4,7 +4,7 @@ import functools
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from clel_tf.metrics.extractors.features import Features
 from clel_tf.metrics.extractors.images import as_floats
@@ -45,16 +45,20 @@ class KerasFeatures:
         self.name = name or getattr(model, "name", None) or _own_name(model)
         self._infer = model
         if isinstance(model, keras.Layer):
-            self._infer = graph(functools.partial(model, training=False))
+            self._infer = functools.partial(model, training=False)
+            if keras.backend.backend() == "tensorflow":
+                self._infer = graph(self._infer)
 
     def __call__(self, images):
-        outputs = self._infer(tf.cast(as_floats(images), tf.float32))
+        outputs = self._infer(
+            ops.convert_to_tensor(as_floats(images), "float32")
+        )
         if not hasattr(outputs, "shape"):
             raise TypeError(
                 f"Expected {self.name} to give one array [n, d]; received: "
                 f"{type(outputs).__name__}."
             )
-        return Features(np.asarray(outputs, np.float32))
+        return Features(ops.convert_to_numpy(outputs).astype(np.float32))
 
     def identity(self):
         """dict of the name and of the SHA-256 of the weights, if any."""
