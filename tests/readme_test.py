@@ -35,11 +35,11 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch):
         "index",
         "method",
         "ood",
-        "own_data",
-        "settings",
         "training_runs",
         pytest.param("divergence", marks=pytest.mark.slow),
+        pytest.param("own_data", marks=pytest.mark.slow),
         pytest.param("scaling", marks=pytest.mark.slow),
+        pytest.param("settings", marks=pytest.mark.slow),
         pytest.param("steering", marks=pytest.mark.slow),
     ],
 )
