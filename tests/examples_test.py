@@ -47,6 +47,7 @@ def test_the_densitys_moments_are_those_of_draws():
     np.testing.assert_allclose(energies, (a**2 + b**2) / 2)
 
 
+@pytest.mark.slow
 def test_simclr_separates_digits_without_labels():
     figures = example("simclr").main(steps=60)
     before, after = figures["untrained"], figures["trained"]
@@ -54,6 +55,7 @@ def test_simclr_separates_digits_without_labels():
     assert after["neighbour"] > before["neighbour"]
 
 
+@pytest.mark.slow
 def test_a_discriminator_stays_normalised_and_a_generator_learns(tmp_path):
     figures = example("spectral_gan").main(steps=150, count=200, out=tmp_path)
     assert figures["frechet_distance"] < 0.5 * figures["untrained"]
