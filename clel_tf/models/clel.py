@@ -343,7 +343,10 @@ class CLEL(JointEnergyModel):
             terms, latents = self._energy_terms(positives, negatives, keys)
             loss = terms["energy_loss"] / replicas.count()
         energy_gradients = tape.gradient(
-            loss, self.energy_network.trainable_variables
+            loss,
+            self.energy_network.trainable_variables,
+            # Without a teacher nothing reaches the head of its latents.
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         if not self._learns:
             return terms, (energy_gradients, [])
