@@ -342,11 +342,8 @@ class CLEL(JointEnergyModel):
         with tf.GradientTape() as tape:
             terms, latents = self._energy_terms(positives, negatives, keys)
             loss = terms["energy_loss"] / replicas.count()
-        energy_gradients = tape.gradient(
-            loss,
-            self.energy_network.trainable_variables,
-            # Without a teacher nothing reaches the head of its latents.
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        energy_gradients = _gradient(
+            tape, loss, self.energy_network.trainable_variables
         )
         if not self._learns:
             return terms, (energy_gradients, [])
@@ -357,7 +354,7 @@ class CLEL(JointEnergyModel):
         ):
             terms |= self._encoder_terms(positives, latents, keys, labels)
             loss = terms["encoder_loss"] / replicas.count()
-        encoder_gradients = tape.gradient(loss, self._encoder_variables)
+        encoder_gradients = _gradient(tape, loss, self._encoder_variables)
         return terms, (energy_gradients, encoder_gradients)
 
     def _apply(self, gradients):
@@ -760,6 +757,17 @@ def _terms(teacher):
     if not teacher.trains:
         return [*names, "energy_loss"]
     return [*names, teacher.loss_name, "energy_loss", "encoder_loss"]
+
+
+def _gradient(tape, loss, variables):
+    """A loss's gradient; 0 of what it does not depend on.
+
+    Such as, without a teacher, the head of the energy network's latents.
+    """
+    return [
+        tf.zeros_like(variable.value) if gradient is None else gradient
+        for variable, gradient in zip(variables, tape.gradient(loss, variables))
+    ]
 
 
 def _count(images):
