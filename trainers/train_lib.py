@@ -158,7 +158,18 @@ def _prepare(config, run):
     data = load_data(config, faults)
     recipe = recipes.complete(recipe, data)
     run.check(dataclasses.asdict(config))
+    _check_labels(recipe, data)
     return config, recipe, data, faults
+
+
+def _check_labels(recipe, data):
+    kind = recipe.get("teacher", {}).get("kind")
+    teacher = clel_tf.presets.TEACHERS.get(kind)
+    if teacher and teacher.needs_labels and data.y_train is None:
+        raise ValueError(
+            f"Expected data with labels for the teacher {kind!r}; received: "
+            f"{data.spec} without."
+        )
 
 
 def _build(recipe, config, replicas=1):
