@@ -163,11 +163,21 @@ def train(model):
 
 
 @pytest.mark.parametrize(
-    "run_eagerly", [True, pytest.param(False, marks=pytest.mark.slow)]
+    "run_eagerly, teacher",
+    [
+        (True, SimCLR),
+        pytest.param(False, SimCLR, marks=pytest.mark.slow),
+        pytest.param(True, BYOL, marks=pytest.mark.slow),
+    ],
 )
-def test_training_on_two_replicas_is_training_on_one_device(run_eagerly):
-    one = build(run_eagerly=run_eagerly)
-    two = on_replicas(run_eagerly=run_eagerly)
+def test_training_on_two_replicas_is_training_on_one_device(
+    run_eagerly, teacher
+):
+    options = {"temperature": 1.0} if teacher is SimCLR else {"seed": 0}
+    one, two = (
+        make(run_eagerly=run_eagerly, teacher=teacher(**options))
+        for make in (build, on_replicas)
+    )
     expected, received = train(one), train(two)
     assert set(expected[0]) == {metric.name for metric in one.metrics}
     assert_close(received, expected)
@@ -199,8 +209,7 @@ def test_losses_and_gradients_are_those_of_one_device(sizes):
 def test_the_losses_of_other_teachers_are_those_of_one_device(teacher):
     x, labels = images(), np.array([0, 1, 2, 0, 1, 1, 2, 2])
     expected = step_of(build(teacher=teacher()))(x, labels)
-    with STRATEGY.scope():
-        model = build(teacher=teacher())
+    model = on_replicas(teacher=teacher())
     shards = each(np.split(x, [6])), each(np.split(labels, [6]))
     received = reduced(*run(step_of(model), *shards))
     assert_close(received, (expected[0], *expected[1]))
