@@ -32,7 +32,7 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch):
         "augmentation",
         "data",
         "evaluation",
-        "teachers",
+        pytest.param("teachers", marks=pytest.mark.slow),
         "training_runs",
         pytest.param("divergence", marks=pytest.mark.slow),
         pytest.param("scaling", marks=pytest.mark.slow),

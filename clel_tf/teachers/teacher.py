@@ -40,10 +40,7 @@ class Teacher(keras.layers.Layer):
     >>> usual = clel_tf.models.CLEL.from_preset("digits")
     >>> model = clel_tf.models.CLEL(
     ...     usual.energy_network, usual.encoder, Spread(), levels=17)
-    >>> model.compile(total_steps=1)
-    >>> images = np.zeros((8, 8, 8, 1), "uint8")
-    >>> history = model.fit(images, batch_size=8, verbose=0).history
-    >>> "spread" in history
+    >>> "spread" in [metric.name for metric in model.metrics]
     True
     """
 
