@@ -48,24 +48,36 @@ def main():
     record = {"machine": platform.platform(), "runs": summaries}
     path = RESULTS / "digits_seeds.json"
     path.write_text(json.dumps(record, indent=2) + "\n")
-    table = _table(summaries)
-    (RESULTS / "digits_seeds.md").write_text(table + "\n")
+    text = table(summaries, COLUMNS)
+    (RESULTS / "digits_seeds.md").write_text(text + "\n")
     shutil.copy(RUNS / "0" / "samples.png", PICTURE)
-    print(table)
+    print(text)
 
 
-def train(seed):
-    """Trains a seed, or finds it trained, and returns its summary."""
-    workdir = RUNS / str(seed)
+def train(seed, *options, runs=RUNS):
+    """Trains a seed, or finds it trained, and returns its summary.
+
+    Args:
+        seed: int.
+        *options: str, further flags of `clel-train`.
+        runs: `pathlib.Path`, where the run's directory, `str(seed)`, is.
+    """
+    workdir = runs / str(seed)
     command = [sys.executable, "-m", "clel_tf.trainers.train"]
     command += ["--preset=digits", f"--workdir={workdir}", f"--seed={seed}"]
-    subprocess.run(command, check=True)
+    subprocess.run([*command, *options], check=True)
     return json.loads((workdir / "summary.json").read_text())
 
 
-def _table(summaries):
-    rows = [list(COLUMNS), ["---"] * len(COLUMNS)]
-    rows += [[column(s) for column in COLUMNS.values()] for s in summaries]
+def table(summaries, columns):
+    """A Markdown table of summaries.
+
+    Args:
+        summaries: list of dict, one a row.
+        columns: dict from titles to functions of a summary, giving a str.
+    """
+    rows = [list(columns), ["---"] * len(columns)]
+    rows += [[column(s) for column in columns.values()] for s in summaries]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 

@@ -11,6 +11,7 @@ from clel_tf import optimizers
 from clel_tf import presets
 from clel_tf import random
 from clel_tf import samplers
+from clel_tf import teachers
 from clel_tf.version import __version__
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "presets",
     "random",
     "samplers",
+    "teachers",
 ]

@@ -2,13 +2,16 @@
 
 A recipe is a plain dict, as it stands in a run's `config.json`; each of its
 parts holds the arguments of the class of that name; `chain_augmentation` holds
-what differs there from `augmentation`. The networks' `dtype` is "auto" where it
-is not given. A JSON file of the same form is a recipe of one's own;
+what differs there from `augmentation`, and `teacher` its `kind` of `TEACHERS`
+besides its arguments ("frozen" takes the `path` of the encoder's file; of
+"frozen" and "none" there is no part `encoder`). The networks' `dtype` is "auto"
+where it is not given. A JSON file of the same form is a recipe of one's own;
 `clel-train --set part.name=value` changes one.
 """
 
 import builtins
 import copy
+import pathlib
 from typing import TYPE_CHECKING
 
 import keras
@@ -21,6 +24,24 @@ from clel_tf.models.resnet_encoder import ResNetEncoder
 from clel_tf.optimizers.recipe import DEFAULTS
 from clel_tf.samplers.replay_buffer import ReplayBuffer
 from clel_tf.samplers.sgld import SGLD
+from clel_tf.teachers.byol import BYOL
+from clel_tf.teachers.frozen import Frozen
+from clel_tf.teachers.masked import Masked
+from clel_tf.teachers.simclr import SimCLR
+from clel_tf.teachers.supervised import Supervised
+
+TEACHERS = {
+    "simclr": SimCLR,
+    "byol": BYOL,
+    "masked": Masked,
+    "supervised": Supervised,
+    "frozen": Frozen,
+    "none": None,
+}
+# Those with weights of their own.
+_SEEDED = ("byol", "masked")
+# Those that train no encoder of the recipe.
+_WITHOUT_ENCODER = ("frozen", "none")
 
 if TYPE_CHECKING:
     from clel_tf.models.clel import CLEL
@@ -83,11 +104,11 @@ def _paper(size, data, statistics, side=32):
             "flip_probability": 0.5,
         },
         "chain_augmentation": {},
+        "teacher": {"kind": "simclr", "temperature": 0.2},
         "model": {
             "chain_augmentation_probability": 1.0,
             "alpha": 1.0,
             "beta": 0.01,
-            "temperature": 0.2,
             "encoder_l2": 5e-4,
             "ema_decay": 0.5 ** (DEFAULTS["batch_size"] / _EMA_HALF_LIFE),
             "ema_start": _EMA_HALF_LIFE // DEFAULTS["batch_size"],
@@ -141,11 +162,11 @@ _PRESETS = {
             "flip_probability": 0.0,
         },
         "chain_augmentation": {},
+        "teacher": {"kind": "simclr", "temperature": 0.2},
         "model": {
             "chain_augmentation_probability": 0.0,
             "alpha": 1.0,
             "beta": 0.001,
-            "temperature": 0.2,
             "encoder_l2": 0.0,
             "ema_decay": 0.98,
             "ema_start": 100,
@@ -185,6 +206,41 @@ def get(name: str) -> dict:
     return copy.deepcopy(_PRESETS[name])
 
 
+def networks(config: dict) -> tuple[str, ...]:
+    """Names of the parts of a recipe that are networks.
+
+    Args:
+        config: dict.
+
+    Returns:
+        Tuple of "energy_network", and "encoder" where one is trained.
+    """
+    kind = config.get("teacher", {}).get("kind", "simclr")
+    if kind in _WITHOUT_ENCODER:
+        return ("energy_network",)
+    return "energy_network", "encoder"
+
+
+def upgraded(config: dict) -> dict:
+    """A copy of a recipe, as it would be written now.
+
+    Those of before there was a choice of teachers hold the settings of SimCLR
+    in the part "model".
+
+    Args:
+        config: dict.
+
+    Returns:
+        dict.
+    """
+    config = copy.deepcopy(config)
+    model = config.get("model", {})
+    names = [n for n in ("temperature", "gather_latents") if n in model]
+    of_teacher = {name: model.pop(name) for name in names}
+    config.setdefault("teacher", {"kind": "simclr", **of_teacher})
+    return config
+
+
 def with_dtypes(
     config: dict, dtype: str | keras.DTypePolicy | None = None
 ) -> dict:
@@ -199,7 +255,7 @@ def with_dtypes(
         dict.
     """
     config = copy.deepcopy(config)
-    for name in ("energy_network", "encoder"):
+    for name in networks(config):
         part = config.setdefault(name, {})
         part["dtype"] = resolve_dtype(dtype or part.get("dtype", "auto"))
     return config
@@ -222,17 +278,25 @@ def build(config: dict, seed: int = 0) -> "CLEL":
     from clel_tf.models.clel import CLEL
 
     for name in config:
-        if name not in (*_PARTS, "data", "model", "recipe"):
+        if name not in (*_PARTS, "teacher", "data", "model", "recipe"):
             raise ValueError(f"Expected parts of a recipe; received: {name!r}.")
-    config = with_dtypes(config)
+    config = with_dtypes(upgraded(config))
     seeded = {
         "energy_network": seed,
         "encoder": seed + 1,
         "replay_buffer": seed,
     }
-    parts = {}
+    teacher = _teacher(config["teacher"], seed + 2)
+    parts = {"encoder": None, **teacher}
     for name, part in _PARTS.items():
         options = dict(config.get(name, {}))
+        if name == "encoder" and name not in networks(config):
+            if options:
+                raise ValueError(
+                    "Expected no part 'encoder' of a recipe whose teacher is "
+                    f"{config['teacher']['kind']!r}; received one."
+                )
+            continue
         if name == "chain_augmentation":
             if not options:
                 continue
@@ -243,6 +307,39 @@ def build(config: dict, seed: int = 0) -> "CLEL":
     options = {**config.get("model", {}), "seed": seed}
     recipe = config.get("recipe", {})
     return _call("model", CLEL, {**options, **parts, "recipe": recipe})
+
+
+def _teacher(part, seed):
+    """A recipe's teacher, and the encoder if it brings one."""
+    options = dict(part)
+    kind = options.pop("kind", None)
+    if kind not in TEACHERS:
+        raise ValueError(
+            f"Recipe part 'teacher': expected `kind` of {', '.join(TEACHERS)}; "
+            f"received: {kind!r}."
+        )
+    found = {}
+    if kind == "frozen":
+        found["encoder"] = _load_encoder(options.pop("path", None))
+    if kind == "none":
+        if options:
+            raise ValueError(
+                "Recipe part 'teacher': expected no settings of 'none'; "
+                f"received: {', '.join(options)}."
+            )
+        return {"teacher": None}
+    if kind in _SEEDED:
+        options.setdefault("seed", seed)
+    return {**found, "teacher": _call("teacher", TEACHERS[kind], options)}
+
+
+def _load_encoder(path):
+    if not path or not pathlib.Path(path).is_file():
+        raise ValueError(
+            "Recipe part 'teacher': expected `path`, an encoder's .keras file; "
+            f"received: {path!r}."
+        )
+    return keras.saving.load_model(path, compile=False)
 
 
 def _call(name, part, options):

@@ -174,10 +174,11 @@ def _examples(module):
         "seed": [1],
         "class_id": [0],
         "num_steps": [1],
-        "latents": np.ones((1, module.latent_dimension), "float32"),
         "images": images,
         "mask": np.ones((1, *images.shape[1:3], 1), "float32"),
     }
+    if module.latent_dimension is not None:
+        examples["latents"] = np.ones((1, module.latent_dimension), "float32")
     if module.class_latents is not None:
         classes = len(module.class_latents)
         examples["weights"] = np.ones((1, classes), "float32")

@@ -9,7 +9,6 @@ from clel_tf import random
 from clel_tf.backend import require_tensorflow
 from clel_tf.export import checks
 from clel_tf.export import png
-from clel_tf.models.joint_energy_model import unit
 from clel_tf.samplers import SGLD
 from clel_tf.samplers import Candidates
 from clel_tf.samplers import energies as algebra
@@ -44,6 +43,9 @@ class SamplerModule:
     Each has a twin, such as `sample_png`, that takes and gives `image_bytes`,
     PNG files, where it takes and gives `images`, float32 in [0, 1] (of one,
     three or four channels). `score` is the model's `ood_score`.
+
+    A model without an encoder has no signatures with latents, classes or images
+    to be like.
 
     Dimension 0 of every input and output is the batch, and a row of an output
     depends on that row of the inputs alone, so that a server may batch the
@@ -110,21 +112,22 @@ class SamplerModule:
             max_steps = num_steps
         self.max_steps = _check_steps("max_steps", max_steps)
         self.sampler = _sampler(model.sampler, langevin_temperature)
+        # Read now: what graphs read of the model, they hold.
+        self._setting = model.setting(self.sampler, self.num_steps)
         self.class_latents = self._check_class_latents(class_latents)
         self.ood_threshold = _check_threshold(ood_threshold)
         self.ratio = ratio
         self.candidates = _check_candidates(candidates)
-        # Read now: what graphs read of the model, they hold.
-        self._setting = model.setting(self.sampler, self.num_steps)
-        strength = model.guidance(np.ones(self.latent_dimension), ratio)
-        self._strength = {"ratio": strength.ratio, "beta": strength.beta}
-        strength.check(self._setting)
+        if self.latent_dimension is not None:
+            strength = model.guidance(np.ones(self.latent_dimension), ratio)
+            self._strength = {"ratio": strength.ratio, "beta": strength.beta}
+            strength.check(self._setting)
         self.energies = self._check_energies(energies or {})
         self.xla = xla
         # Shared by the signatures, so that a file holds each graph once.
         self._chains_of = functools.lru_cache(None)(self._make_chains)
         self._energy = tf.function(model.energy, autograph=False)
-        self._latents = tf.function(self._unit_latents, autograph=False)
+        self._latents = tf.function(model.unit_latents, autograph=False)
         self._scores = tf.function(self._score_rows, autograph=False)
 
     @property
@@ -151,6 +154,9 @@ class SamplerModule:
         }
         if self.class_latents is None:
             del methods["sample_class"], methods["sample_composed"]
+        if self.latent_dimension is None:
+            for name in ("sample_conditional", "sample_like", "latents"):
+                del methods[name]
         if self.xla:
             chains = {*_CHAINS, *(f"sample_{name}" for name in self.energies)}
             for name in [name for name in methods if name in chains]:
@@ -250,8 +256,8 @@ class SamplerModule:
 
     @property
     def latent_dimension(self):
-        """int. Dimension of the latents."""
-        return self.model.encoder.output_shape[-1]
+        """int. Dimension of the latents; None of a model without."""
+        return self._setting.latent_dim
 
     def _spec(self, name):
         shape, dtype = {
@@ -321,9 +327,6 @@ class SamplerModule:
             initial = run(first, candidates=self.candidates)
         return run(steps - first, initial=initial, first_step=first)
 
-    def _unit_latents(self, images):
-        return unit(self.model.ema_encoder(images, training=False))
-
     def _score_rows(self, images):
         return self._score.score_rows(self.model, images)
 
@@ -358,6 +361,7 @@ class SamplerModule:
     def _check_class_latents(self, latents):
         if latents is None:
             return None
+        self.model.check_latents()
         latents = np.asarray(latents, "float64")
         if latents.ndim != 2 or latents.shape[1:] != (self.latent_dimension,):
             raise ValueError(

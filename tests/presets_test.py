@@ -133,11 +133,11 @@ PUBLISHED_PARTS = {
         "flip_probability": 0.5,
     },
     "chain_augmentation": {},
+    "teacher": {"kind": "simclr", "temperature": 0.2},
     "model": {
         "chain_augmentation_probability": 1.0,
         "alpha": 1.0,
         "beta": 0.01,
-        "temperature": 0.2,
         "encoder_l2": 5e-4,
         "ema_decay": pytest.approx(0.9977844),
         "ema_start": 312,
@@ -232,3 +232,48 @@ def test_a_missing_argument_is_refused_with_its_parts_name():
 def test_an_unknown_part_is_refused():
     with pytest.raises(ValueError, match="received: 'replay_bufer'"):
         presets.build({**tiny(), "replay_bufer": {"capacity": 4}})
+
+
+# === Teachers ===
+
+
+def test_recipes_of_before_there_were_teachers_are_simclrs():
+    config = tiny()
+    del config["teacher"]
+    config["model"].update(temperature=0.3, gather_latents=False)
+    upgraded = presets.upgraded(config)
+    assert upgraded["teacher"] == {
+        "kind": "simclr",
+        "temperature": 0.3,
+        "gather_latents": False,
+    }
+    assert config["model"]["temperature"] == 0.3
+    teacher = presets.build(config).teacher
+    assert (teacher.temperature, teacher.gather_latents) == (0.3, False)
+    assert presets.upgraded(upgraded) == upgraded
+
+
+def test_the_seed_decides_a_teachers_weights():
+    masked = {"kind": "masked", "decoder_width": 4}
+    first, same, other = (
+        presets.build({**tiny(), "teacher": masked}, seed=s) for s in (3, 3, 4)
+    )
+    weights = [m.teacher.get_weights() for m in (first, same, other)]
+    for a, b in zip(weights[0], weights[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert np.abs(weights[0][0] - weights[2][0]).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"teacher": {"kind": "oracle"}}, "kind.*received: 'oracle'"),
+        ({"teacher": {"kind": "byol", "temperature": 1.0}}, "teacher.*temp"),
+        ({"teacher": {"kind": "none", "momentum": 1.0}}, "no settings"),
+        ({"teacher": {"kind": "frozen"}}, "path.*received: None"),
+        ({"teacher": {"kind": "none"}}, "no part 'encoder'"),
+    ],
+)
+def test_teachers_that_are_none_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        presets.build({**tiny(), **changes})

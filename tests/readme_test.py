@@ -36,6 +36,7 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch):
         pytest.param("keras", marks=pytest.mark.slow),
         "method",
         "ood",
+        pytest.param("teachers", marks=pytest.mark.slow),
         pytest.param("training_runs", marks=pytest.mark.slow),
         pytest.param("divergence", marks=pytest.mark.slow),
         pytest.param("own_data", marks=pytest.mark.slow),

@@ -99,16 +99,11 @@ _OOD = flags.DEFINE_multi_string(
 )
 _SCORE = flags.DEFINE_list(
     "score",
-    [
-        "joint_energy",
-        "marginal_energy",
-        "typicality",
-        "latent_neighbors",
-        "neighbor_energy",
-        "gradient_norm",
-    ],
-    "Scores to compare; there is view_difference besides. The first is "
-    "calibrated and saved with the model.",
+    None,
+    "Scores to compare, of joint_energy, marginal_energy, typicality, "
+    "latent_neighbors, neighbor_energy, gradient_norm and view_difference. The "
+    "first is calibrated and saved with the model. Default: all but the last; "
+    "of a model without latents, those that need none.",
 )
 _BETA = flags.DEFINE_float(
     "beta",

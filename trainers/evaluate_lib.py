@@ -46,7 +46,8 @@ class Options:
         allow_unknown_inception: bool. Whether the file may be an unknown one.
         reference: "train" or "test".
         ood: list of str. Specs, or names of built-in sets.
-        scores: list of str. The first is calibrated.
+        scores: list of str, of which the first is calibrated, or None for the
+            usual ones.
         beta: float or None. Of the score joint_energy.
         false_alarm_rate: float.
     """

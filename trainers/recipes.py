@@ -33,6 +33,41 @@ def read(preset):
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}.") from error
     check_parts(recipe, path)
+    return presets.upgraded(recipe)
+
+
+def with_teacher(recipe, name):
+    """A copy of a recipe with another teacher, at its usual settings.
+
+    Args:
+        recipe: dict.
+        name: str. A kind of `clel_tf.presets.TEACHERS`; "simclr_no_negatives";
+            "frozen:" and the path of an encoder's file.
+
+    Returns:
+        dict.
+
+    Raises:
+        ValueError: if there is no such teacher.
+    """
+    recipe = copy.deepcopy(recipe)
+    kind, colon, path = name.partition(":")
+    teacher = {"kind": kind}
+    if kind == "simclr_no_negatives":
+        teacher = {"kind": "simclr", "generated_negatives": False}
+    if kind == "frozen":
+        teacher["path"] = path
+    elif colon or teacher["kind"] not in presets.TEACHERS:
+        kinds = [kind for kind in presets.TEACHERS if kind != "frozen"]
+        raise ValueError(
+            f"Expected a teacher ({', '.join(kinds)}, simclr_no_negatives or "
+            f"frozen:PATH); received: {name!r}."
+        )
+    recipe["teacher"] = teacher
+    if "encoder" not in presets.networks(recipe):
+        recipe.pop("encoder", None)
+    if kind == "none":
+        recipe.setdefault("model", {})["beta"] = 0.0
     return recipe
 
 
@@ -121,7 +156,7 @@ def complete(recipe, data):
         ValueError: if the recipe is for images of another shape.
     """
     recipe = copy.deepcopy(recipe)
-    for part in ("energy_network", "encoder"):
+    for part in presets.networks(recipe):
         options = recipe.setdefault(part, {})
         options.setdefault("image_shape", list(data.image_shape))
         if "mean" not in options:  # which reads all of the data

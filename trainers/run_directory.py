@@ -9,9 +9,8 @@ import os
 import pathlib
 
 from clel_tf import files
+from clel_tf import presets
 from clel_tf.differences import differences
-
-_NETWORKS = ("energy_network", "encoder")
 
 
 class RunDirectory:
@@ -53,19 +52,20 @@ class RunDirectory:
         recipe = copy.deepcopy(recipe)
         if self._config.is_file():
             stored = self.stored_config()["recipe"]
-            for name in _NETWORKS:
+            for name in presets.networks(recipe):
                 part = recipe.setdefault(name, {})
-                if part.get("dtype", "auto") == "auto":
+                if part.get("dtype", "auto") == "auto" and name in stored:
                     part["dtype"] = stored[name]["dtype"]
         return recipe
 
     def stored_config(self):
         """The configuration that the run was made with."""
         config = _read(self._config)
-        recipe = config.setdefault("recipe", {})
-        for name in _NETWORKS:
-            # Runs that do not tell were made before there was a choice.
+        # Runs that do not tell were made before there was a choice.
+        recipe = presets.upgraded(config.get("recipe", {}))
+        for name in presets.networks(recipe):
             recipe.setdefault(name, {}).setdefault("dtype", "float32")
+        config["recipe"] = recipe
         # Nor had they a guard; without an incident it changes nothing.
         config.setdefault("guard", "learning_rate")
         config.setdefault("data_faults", "raise")

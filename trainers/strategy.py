@@ -91,8 +91,8 @@ def distribute(strategy, batches):
 
     Args:
         strategy: `tf.distribute.Strategy`.
-        batches: `tf.data.Dataset` of tensors `[batch_size, ...]`, the same on
-            all workers.
+        batches: `tf.data.Dataset` of tensors `[batch_size, ...]`, or of tuples
+            of them, the same on all workers.
 
     Returns:
         What `fit` takes: replica `i` of `n` gets rows `i batch_size / n` and
@@ -103,8 +103,12 @@ def distribute(strategy, batches):
     replicas = strategy.num_replicas_in_sync
     local = workers.local_replicas(strategy)
 
-    def parts(batch):
-        return tf.gather(tf.stack(tf.split(batch, replicas)), local)
+    def part(rows):
+        return tf.gather(tf.stack(tf.split(rows, replicas)), local)
+
+    def parts(*batch):
+        found = tuple(map(part, batch))
+        return found if len(found) > 1 else found[0]
 
     return strategy.distribute_datasets_from_function(
         lambda _: batches.map(parts).unbatch().prefetch(tf.data.AUTOTUNE)

@@ -57,6 +57,14 @@ _SAMPLE_EVERY = flags.DEFINE_integer(
 _CHECKPOINT_EVERY = flags.DEFINE_integer(
     "checkpoint_every", 200, "Steps between two checkpoints.", lower_bound=1
 )
+_TEACHER = flags.DEFINE_string(
+    "teacher",
+    None,
+    "What trains the encoder that guides, instead of the recipe's: simclr, "
+    "simclr_no_negatives, byol, masked, supervised (by the data's labels), "
+    "frozen:PATH (a trained encoder's .keras file) or none (no guidance). "
+    "--set teacher.temperature=0.1 and the like change its settings.",
+)
 _INIT_FROM = flags.DEFINE_string(
     "init_from",
     None,
@@ -99,6 +107,8 @@ def main(_):
     recipe = recipes.read(_PRESET.value)
     if _DATA.value:
         recipe = recipes.for_data(recipe, _DATA.value)
+    if _TEACHER.value:
+        recipe = recipes.with_teacher(recipe, _TEACHER.value)
     recipe = recipes.override(recipe, _SET.value)
     for name, flag in (("steps", _STEPS), ("batch_size", _BATCH_SIZE)):
         if flag.value:

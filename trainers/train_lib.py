@@ -158,7 +158,18 @@ def _prepare(config, run):
     data = load_data(config, faults)
     recipe = recipes.complete(recipe, data)
     run.check(dataclasses.asdict(config))
+    _check_labels(recipe, data)
     return config, recipe, data, faults
+
+
+def _check_labels(recipe, data):
+    kind = recipe.get("teacher", {}).get("kind")
+    teacher = clel_tf.presets.TEACHERS.get(kind)
+    if teacher and teacher.needs_labels and data.y_train is None:
+        raise ValueError(
+            f"Expected data with labels for the teacher {kind!r}; received: "
+            f"{data.spec} without."
+        )
 
 
 def _build(recipe, config, replicas=1):
@@ -168,7 +179,7 @@ def _build(recipe, config, replicas=1):
 
 
 def _tell_beginning(recipe, run, start):
-    for name in ("energy_network", "encoder"):
+    for name in clel_tf.presets.networks(recipe):
         print(f"The {name} computes in {recipe[name]['dtype']}.")
     if start:
         print(f"Continuing {run.path} from step {start}.")
@@ -217,7 +228,13 @@ def _steps_per_call(config, replicas):
 def _fit(model, data, config, run, checkpoints, start, faults):
     if start >= config.steps:
         return
-    batches = data.train(config.batch_size, config.seed, start)
+    teacher = model.teacher
+    batches = data.train(
+        config.batch_size,
+        config.seed,
+        start,
+        with_labels=teacher is not None and teacher.needs_labels,
+    )
     logger = callbacks.MetricsLogger(
         run.path, config.batch_size, config.log_every
     )
@@ -268,7 +285,7 @@ def _guards(config, run):
 def _finish(model, data, config, run, faults):
     print("Drawing fresh samples and judging them.", flush=True)
     save_grid(model.sample(64, seed=config.seed), run.path / "samples.png")
-    if data.y_train is not None:
+    if data.y_train is not None and model.encoder is not None:
         save_class_directions(model, data, run.path / "class_directions.npz")
     with files.new_file(run.path / "model.keras") as aside:
         model.save(aside)

@@ -14,7 +14,8 @@ _NETWORKS = (
 def warm_start(model, workdir):
     """Gives a model the weights, averages and chains of a finished run.
 
-    Step and optimizers begin anew, as the schedules of learning rates do.
+    The teacher's own weights too, if that run's is of the same kind. Step and
+    optimizers begin anew, as the schedules of learning rates do.
 
     Args:
         model: `CLEL`, whose networks and buffer are of the same sizes.
@@ -27,6 +28,13 @@ def warm_start(model, workdir):
     trained = runs.load_model(workdir)
     for name in _NETWORKS:
         old, new = getattr(trained, name), getattr(model, name)
+        if new is None:
+            continue
+        if old is None:
+            raise ValueError(
+                f"Expected a run with an encoder in {workdir}, as this one has;"
+                " received one without a teacher."
+            )
         shapes = [[w.shape for w in n.get_weights()] for n in (old, new)]
         if shapes[0] != shapes[1]:
             raise ValueError(
@@ -37,7 +45,16 @@ def warm_start(model, workdir):
         new.set_weights(old.get_weights())
         # The stored kernels are of the precision of their network.
         refresh_spectral(new)
+    _warm_start_teacher(model.teacher, trained.teacher)
     chains: dict = {}
     trained.replay_buffer.save_own_variables(chains)
     model.replay_buffer.load_own_variables(chains)
     model.energy_scale.assign(trained.known_energy_scale())
+
+
+def _warm_start_teacher(new, old):
+    if type(new) is not type(old) or new is None:
+        return
+    weights = old.get_weights()
+    if [w.shape for w in weights] == [w.shape for w in new.get_weights()]:
+        new.set_weights(weights)

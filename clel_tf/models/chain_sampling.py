@@ -385,7 +385,7 @@ class ChainSampling:
         """The `energies.Setting` of a sampler's chains on this model."""
         return energies.Setting(
             image_shape=self.image_shape,
-            latent_dim=self.encoder.output_shape[-1],
+            latent_dim=self.encoder and self.encoder.output_shape[-1],
             energy_scale=self.known_energy_scale(),
             temperature=sampler.langevin_temperature,
             step_size=sampler.largest_step_size(num_steps),

@@ -24,27 +24,18 @@ from clel_tf.models.moving_average import moving_copy
 from clel_tf.models.moving_average import update_moving_copy
 from clel_tf.models.vital_signs import VitalSigns
 from clel_tf.ood.joint_energy import JointEnergy
+from clel_tf.ood.marginal_energy import MarginalEnergy
 from clel_tf.samplers import energies
 from clel_tf.samplers.chain import root_mean_square
 from clel_tf.samplers.compilation import halves_pay
 from clel_tf.samplers.replay_buffer import ReplayBuffer
 from clel_tf.samplers.sampler import first_value
 from clel_tf.samplers.sgld import SGLD
+from clel_tf.teachers.simclr import SimCLR
+from clel_tf.teachers.teacher import Teacher
 
-# What a step is made of, in training and in validation ...
-TERMS = (
-    "loss",
-    "energy_positive",
-    "energy_negative",
-    "energy_gap",
-    "latent_similarity",
-    "nt_xent",
-    "energy_loss",
-    "encoder_loss",
-)
-# ... and what training alone has.
-METRICS = (
-    *TERMS,
+# What training has besides the terms of its losses.
+_TRAINING = (
     "gradient_norm",
     "chain_gradient_norm",
     "chain_displacement",
@@ -64,11 +55,12 @@ class StepKeys(NamedTuple):
     target: tf.Tensor
     first_view: tf.Tensor
     second_view: tf.Tensor
+    teacher: tf.Tensor
 
 
 @keras.saving.register_keras_serializable(package="clel_tf")
 class CLEL(JointEnergyModel):
-    """Energy-based model of images, guided by contrastive latent variables.
+    """Energy-based model of images, guided by the latents of an encoder.
 
         E(x)    = |f(x)|**2 / 2
         E(x, z) = E(x) - beta cos(g(f(x)), z),    p(x, z) ~ exp(-E(x, z) / T)
@@ -77,8 +69,8 @@ class CLEL(JointEnergyModel):
     encoder's latent. One training step draws chains from the replay buffer,
     moves them by Langevin dynamics on `E(x)`, and then lowers the energy of
     data below that of the chains, aligns `g(f(x))` with the latent of an
-    augmented view (CLEL's guidance), and trains the encoder by NT-Xent with
-    the chains' latents as extra negatives:
+    augmented view (CLEL's guidance), and trains the encoder as its teacher
+    says, in CLEL itself by NT-Xent with the chains' latents as extra negatives:
 
         energy loss  = mean(E(x+) - E(x-)) + alpha mean(E(x+)**2 + E(x-)**2)
                        - beta mean cos(g(f(x+)), sg(h(t(x+))))
@@ -86,20 +78,23 @@ class CLEL(JointEnergyModel):
                        + encoder_l2 / 2 |weights of h|**2
 
     Both networks have exponential moving averages; they are what `call`,
-    `predict`, `sample`, `latents` and `score` use.
+    `predict`, `sample`, `latents` and `score` use. Without an encoder it is a
+    plain energy-based model, which has no latents.
 
     Built and compiled in the scope of a `tf.distribute.MirroredStrategy`, every
     replica has images and chains of its own, and a step is that of one device
     with all of them: losses and metrics are means over all rows, also where the
-    last batch of an epoch falls unevenly. That takes `gather_latents` and a
-    `synchronized` encoder, and optimizers that do not clip: Keras clips each
-    replica's gradients before it adds them.
+    last batch of an epoch falls unevenly. That takes a teacher that gathers
+    latents, a `synchronized` encoder, and optimizers that do not clip: Keras
+    clips each replica's gradients before it adds them.
 
     Args:
         energy_network: `keras.Model` from images to `(features, latent)`, such
             as `EnergyResNet`.
         encoder: `keras.Model` from images to embeddings of the latent's
-            dimension, such as `ResNetEncoder`.
+            dimension, such as `ResNetEncoder`; or None, where `beta` is 0.
+        teacher: `clel_tf.teachers.Teacher`, not another model's. Defaults to
+            CLEL's, `SimCLR`.
         sampler: `SGLD`. Defaults to the paper's.
         replay_buffer: `ReplayBuffer`. Defaults to the paper's.
         augmentation: layer `(images, seed=key) -> images` giving the encoder's
@@ -111,11 +106,6 @@ class CLEL(JointEnergyModel):
         alpha: float >= 0. Weight of the energies' squares.
         beta: float >= 0. Weight of the latent alignment. Against the energy's
             own gradient it weighs `beta / (2 E)`.
-        temperature: float > 0. Temperature of NT-Xent.
-        gather_latents: bool. Whether NT-Xent compares an image with those, and
-            the chains, of all replicas, so that the number of devices does not
-            change the loss, or with its own replica's only. Gathering costs the
-            exchange of three latents an image.
         encoder_l2: float >= 0. L2 penalty `encoder_l2 / 2 * |w|**2` on all of
             the encoder's weights, in its loss as in the reference.
         ema_decay: float in [0, 1). Decay of the moving averages.
@@ -123,8 +113,9 @@ class CLEL(JointEnergyModel):
         levels: int. Number of values of a pixel in uint8 images: training
             images are `(k + U) / levels` with uniform `U`.
         ood_score: `OODScore` of `clel_tf.ood`, which `score`, `is_ood` and
-            exported samplers compute. Defaults to `JointEnergy`. Another one
-            may be set at any time, and forgets the threshold.
+            exported samplers compute. Defaults to `JointEnergy`, without an
+            encoder to `MarginalEnergy`. Another one may be set at any time, and
+            forgets the threshold.
         ood_threshold: float or None. The score above which an image counts as
             out of distribution; see `calibrate_ood`.
         energy_scale: float. The usual marginal energy of data, of which the
@@ -155,6 +146,7 @@ class CLEL(JointEnergyModel):
         self,
         energy_network,
         encoder,
+        teacher=None,
         sampler=None,
         replay_buffer=None,
         augmentation=None,
@@ -162,8 +154,6 @@ class CLEL(JointEnergyModel):
         chain_augmentation_probability=1.0,
         alpha=1.0,
         beta=0.01,
-        temperature=0.2,
-        gather_latents=True,
         encoder_l2=5e-4,
         ema_decay=0.998,
         ema_start=0,
@@ -177,13 +167,15 @@ class CLEL(JointEnergyModel):
     ):
         # Whatever the global policy is: precision is the networks' affair.
         super().__init__(dtype="float32", **kwargs)
-        _check_networks(energy_network, encoder)
+        _check_networks(energy_network, encoder, teacher, beta)
         _check_numbers(alpha=alpha, beta=beta, encoder_l2=encoder_l2)
-        _check_ranges(
-            chain_augmentation_probability, temperature, ema_decay, levels
-        )
+        _check_ranges(chain_augmentation_probability, ema_decay, levels)
         self.energy_network = energy_network
         self.encoder = encoder
+        self.teacher = None
+        if encoder is not None:
+            self.teacher = teacher or SimCLR()
+            self.teacher.build_for(encoder)
         self.sampler = sampler or SGLD()
         self.replay_buffer = replay_buffer or ReplayBuffer()
         self.augmentation = augmentation or SimCLRAugmentation()
@@ -191,11 +183,10 @@ class CLEL(JointEnergyModel):
         self.chain_augmentation_probability = chain_augmentation_probability
         self.alpha = alpha
         self.beta = beta
-        self.temperature = temperature
-        self.gather_latents = gather_latents
         self.encoder_l2 = encoder_l2
         self.levels = levels
-        self.ood_score = ood_score or JointEnergy()
+        usual = JointEnergy if encoder is not None else MarginalEnergy
+        self.ood_score = ood_score or usual()
         if ood_threshold is not None:
             ood_threshold = float(ood_threshold)  # NumPy's is no JSON
         self.ood_threshold = ood_threshold
@@ -206,7 +197,8 @@ class CLEL(JointEnergyModel):
         self.ema_decay = ema_decay
         self.ema_start = ema_start
         self.ema_energy_network = moving_copy(energy_network)
-        self.ema_encoder = moving_copy(encoder)
+        # What is not trained is its own average.
+        self.ema_encoder = moving_copy(encoder) if self._learns else encoder
         if not self.replay_buffer.built:
             self.replay_buffer.build((None, *self.image_shape))
         self.step = self._counter("step")
@@ -220,8 +212,23 @@ class CLEL(JointEnergyModel):
         )
         self.vital_signs = VitalSigns()
         self.encoder_optimizer: Any = None  # until `compile`
-        self._trackers = [keras.metrics.Mean(name) for name in METRICS]
+        self._terms = _terms(self.teacher)
+        names = (*self._terms, *_TRAINING)
+        self._trackers = [keras.metrics.Mean(name) for name in names]
         self.built = True
+
+    @property
+    def _learns(self):
+        """Whether there is an encoder to train."""
+        return self.teacher is not None and self.teacher.trains
+
+    @property
+    def _encoder_variables(self):
+        """What the encoder's optimizer trains."""
+        if not self._learns:
+            return []
+        own = self.teacher.trainable_variables
+        return [*self.encoder.trainable_variables, *own]
 
     # === Training ===
 
@@ -239,7 +246,7 @@ class CLEL(JointEnergyModel):
         Args:
             energy_optimizer: Keras optimizer, name or config, or None for the
                 recipe's. It becomes `model.optimizer`.
-            encoder_optimizer: likewise, for the encoder.
+            encoder_optimizer: likewise, for the encoder and the teacher.
             total_steps: int or None. Length of the recipe's learning rate
                 schedules; defaults to the recipe's "steps".
             run_eagerly: see `keras.Model.compile`.
@@ -257,7 +264,7 @@ class CLEL(JointEnergyModel):
             encoder_optimizer or defaults[1]
         )
         self.optimizer.build(self.energy_network.trainable_variables)
-        self.encoder_optimizer.build(self.encoder.trainable_variables)
+        self.encoder_optimizer.build(self._encoder_variables)
         self._compile_options = {
             "run_eagerly": run_eagerly,
             "steps_per_execution": steps_per_execution,
@@ -283,19 +290,23 @@ class CLEL(JointEnergyModel):
         return self._trackers
 
     def train_step(self, data):
-        images = _images(data)
+        images, labels = self._unpack(data)
         keys = self._step_keys()
         positives = dequantize(images, self.levels, keys.dequantize)
         before = self._snapshot()
         rows = _count(positives)
         chains, info = self.negatives(keys, rows)
-        terms, gradients = self._gradients(positives, chains.images, keys)
+        terms, gradients = self._gradients(
+            positives, chains.images, keys, labels
+        )
         norm = self._apply(gradients)
         terms = _with_loss(terms)
         faults = self._faults(positives, chains.images, terms["loss"], norm)
         healthy = tf.equal(tf.reduce_sum(faults), 0)
         self._restore_unless(healthy, before)
         self._synchronize_statistics(rows)
+        if self._learns:
+            self.teacher.after_step(self.encoder, healthy)
         self.replay_buffer.write(chains, where=healthy)
         refresh_spectral(self.energy_network)
         self._update_energy_scale(terms["energy_positive"], healthy)
@@ -314,34 +325,56 @@ class CLEL(JointEnergyModel):
         self.vital_signs.record(values, faults, self.step.value, noise_scale)
         return self._track(values)
 
-    def _gradients(self, positives, negatives, keys):
+    def _unpack(self, data):
+        """Images, and labels if the teacher needs them."""
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise ValueError(
+                "Expected neither `sample_weight` nor `class_weight`: the "
+                "chains stand for all of the data alike. Repeat the images "
+                "that are to count more. Received weights of shape "
+                f"{tuple(weights.shape)}."
+            )
+        if not self._learns or not self.teacher.needs_labels:
+            return images, None
+        shape = None if labels is None else tuple(labels.shape)
+        if shape is None or len(shape) != 1 or not labels.dtype.is_integer:
+            raise ValueError(
+                f"Expected images and labels, as `fit(x, y)` takes them, which "
+                f"{type(self.teacher).__name__} needs: labels integers of "
+                "shape (n,); received: "
+                f"{'none' if shape is None else f'{labels.dtype} {shape}'}."
+            )
+        return images, labels
+
+    def _gradients(self, positives, negatives, keys, labels=None):
         """The terms of both losses, and the gradients of both networks."""
         with tf.GradientTape() as tape:
             terms, latents = self._energy_terms(positives, negatives, keys)
             loss = terms["energy_loss"] / replicas.count()
-        energy_gradients = tape.gradient(
-            loss, self.energy_network.trainable_variables
+        energy_gradients = _gradient(
+            tape, loss, self.energy_network.trainable_variables
         )
+        if not self._learns:
+            return terms, (energy_gradients, [])
         # In turn, so that memory holds the activations of one network only.
         with (
             tf.control_dependencies(energy_gradients),
             tf.GradientTape() as tape,
         ):
-            terms |= self._encoder_terms(positives, latents, keys)
+            terms |= self._encoder_terms(positives, latents, keys, labels)
             loss = terms["encoder_loss"] / replicas.count()
-        encoder_gradients = tape.gradient(
-            loss, self.encoder.trainable_variables
-        )
+        encoder_gradients = _gradient(tape, loss, self._encoder_variables)
         return terms, (energy_gradients, encoder_gradients)
 
     def _apply(self, gradients):
         """Updates both networks; returns the norm of all gradients."""
-        for optimizer, network, values in zip(
+        for optimizer, variables, values in zip(
             (self.optimizer, self.encoder_optimizer),
-            (self.energy_network, self.encoder),
+            (self.energy_network.trainable_variables, self._encoder_variables),
             gradients,
         ):
-            optimizer.apply(values, network.trainable_variables)
+            optimizer.apply(values, variables)
         gradients = [*gradients[0], *gradients[1]]
         if replicas.count() > 1:
             context = tf.distribute.get_replica_context()
@@ -399,70 +432,92 @@ class CLEL(JointEnergyModel):
             marginal.rows(keys),
         )
 
-    def losses_of(self, positives, negatives, keys):
+    def losses_of(self, positives, negatives, keys, labels=None):
         """The terms of both losses and what they are made of, as scalars.
 
         Those of the batch are their means over replicas, and their gradients
         the means of the gradients.
         """
         terms, latents = self._energy_terms(positives, negatives, keys)
-        return {**terms, **self._encoder_terms(positives, latents, keys)}
+        return terms | self._encoder_terms(positives, latents, keys, labels)
 
     def _energy_terms(self, positives, negatives, keys):
         """The energy loss's terms, and the latents of the negatives."""
-        count = _count(positives)
-        target = self._view_latents(positives, [keys.target])
+        target = self._target(positives, keys.target)
         features, latents = self.energy_network(
             tf.concat([positives, negatives], axis=0), training=True
         )
+        return self._energy_loss(features, latents, target, _count(positives))
+
+    def _encoder_terms(self, positives, negative_latents, keys, labels=None):
+        return self._encoder_loss(
+            self.encoder, positives, negative_latents, keys[-3:], labels
+        )
+
+    def _target(self, images, key):
+        """The latents that guide, of augmented views or as the teacher says."""
+        if self.teacher is None:
+            return None
+        if self.teacher.augment:
+            images = self.augmentation(images, seed=key)
+        return self.teacher.target(self.encoder, images)
+
+    def _energy_loss(self, features, latents, target, count):
+        """The energy loss's terms, and the latents of the negatives.
+
+        The first `count` rows are of the positives.
+        """
         energies, latents = half_square(features), unit(latents)
-        similarity = losses.latent_alignment(latents[:count], target)
-        return (
-            self._energy_loss(energies[:count], energies[count:], similarity),
-            tf.stop_gradient(latents[count:]),
-        )
-
-    def _encoder_terms(self, positives, negative_latents, keys):
-        views = self._view_latents(
-            positives, [keys.first_view, keys.second_view]
-        )
-        return self._encoder_loss(views, negative_latents)
-
-    def _energy_loss(self, positive, negative, similarity):
-        divergence = losses.contrastive_divergence(
-            positive, negative, self.alpha
-        )
-        rows = _count(positive)
-        positive, negative = tf.reduce_mean(positive), tf.reduce_mean(negative)
+        positive, negative = energies[:count], energies[count:]
         terms = {
-            "energy_loss": divergence - self.beta * similarity,
+            "energy_loss": losses.contrastive_divergence(
+                positive, negative, self.alpha
+            )
+        }
+        positive, negative = tf.reduce_mean(positive), tf.reduce_mean(negative)
+        terms |= {
             "energy_positive": positive,
             "energy_negative": negative,
             "energy_gap": negative - positive,
-            "latent_similarity": similarity,
         }
-        return replicas.weighted(terms, rows)
+        if target is not None:
+            similarity = losses.latent_alignment(latents[:count], target)
+            terms["energy_loss"] -= self.beta * similarity
+            terms["latent_similarity"] = similarity
+        terms = replicas.weighted(terms, count)
+        return terms, tf.stop_gradient(latents[count:])
 
-    def _encoder_loss(self, views, negative_latents):
-        if self.gather_latents and replicas.count() > 1:
-            # Of the views, the other replicas' only: an anchor has to find its
-            # own among them.
-            elsewhere = map(replicas.others, (views, negative_latents))
-            negative_latents = tf.concat([negative_latents, *elsewhere], axis=0)
-        nt_xent = losses.nt_xent(views, negative_latents, self.temperature)
+    def _encoder_loss(
+        self,
+        encoder,
+        images,
+        negative_latents,
+        keys,
+        labels=None,
+        training=True,
+    ):
+        """The encoder loss's terms, of the live encoder or its average.
+
+        The keys are of both views and of the teacher.
+        """
+        if not self._learns:
+            return {}
+        loss = self.teacher.loss(
+            encoder,
+            [self.augmentation(images, seed=key) for key in keys[:2]],
+            negatives=negative_latents,
+            labels=labels,
+            key=keys[2],
+            training=training,
+        )
         penalty = sum(
             tf.nn.l2_loss(w) for w in self.encoder.trainable_variables
         )
         terms = {
-            "encoder_loss": nt_xent + self.encoder_l2 * penalty,
-            "nt_xent": nt_xent,
+            "encoder_loss": loss + self.encoder_l2 * penalty,
+            self.teacher.loss_name: loss,
         }
-        return replicas.weighted(terms, _count(views))
-
-    def _view_latents(self, images, keys):
-        views = [self.augmentation(images, seed=key) for key in keys]
-        embeddings = self.encoder(tf.concat(views, axis=0), training=True)
-        return unit(embeddings)
+        return replicas.weighted(terms, _count(images))
 
     def _update_energy_scale(self, energy, healthy):
         context = tf.distribute.get_replica_context()
@@ -478,10 +533,11 @@ class CLEL(JointEnergyModel):
     def update_moving_averages(self):
         decay = self._decay()
         update_moving_copy(self.energy_network, self.ema_energy_network, decay)
-        update_moving_copy(self.encoder, self.ema_encoder, decay)
+        if self._learns:
+            update_moving_copy(self.encoder, self.ema_encoder, decay)
 
     def test_step(self, data):
-        images = _images(data)
+        images, labels = self._unpack(data)
         positives = dequantize(images, self.levels)
         count = _count(positives)
         key = random.fold_in(random.as_key(self.seed), -1)
@@ -490,23 +546,21 @@ class CLEL(JointEnergyModel):
             tf.minimum(count, self.replay_buffer.shard_capacity),
             restart=False,
         )
-        targets = unit(self.ema_encoder(positives))
+        keys = [random.fold_in(key, i) for i in (1, 2, 3)]
+        target = None
+        if self.teacher is not None:
+            target = self.teacher.target(self.ema_encoder, positives, False)
         features, latents = self.ema_energy_network(
             tf.concat([positives, chains.images], axis=0)
         )
-        energies, latents = half_square(features), unit(latents)
-        views = [
-            unit(self.ema_encoder(self.augmentation(positives, seed=k)))
-            for k in (random.fold_in(key, 1), random.fold_in(key, 2))
-        ]
-        similarity = losses.latent_alignment(latents[:count], targets)
-        terms = self._energy_loss(
-            energies[:count], energies[count:], similarity
+        terms, latents = self._energy_loss(features, latents, target, count)
+        terms |= self._encoder_loss(
+            self.ema_encoder, positives, latents, keys, labels, training=False
         )
-        terms |= self._encoder_loss(tf.concat(views, 0), latents[count:])
         self._track(_with_loss(terms))
         # Means so far: `evaluate` reports what its last batch returns.
-        return _logs({t.name: t.result() for t in self._trackers[: len(TERMS)]})
+        trackers = self._trackers[: len(self._terms)]
+        return _logs({t.name: t.result() for t in trackers})
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # The constructor builds everything. Keras would average a batch over
@@ -533,9 +587,12 @@ class CLEL(JointEnergyModel):
         )
 
     def _training_state(self):
+        taught = []
+        if self._learns:
+            taught = self.encoder.variables + self.teacher.variables
         return (
             self.energy_network.variables
-            + self.encoder.variables
+            + taught
             + self.optimizer.variables
             + self.encoder_optimizer.variables
         )
@@ -570,9 +627,12 @@ class CLEL(JointEnergyModel):
         # Where each replica's batch normalisation has followed its own part of
         # the batch: what is averaged, saved and used for inference has to be
         # one.
+        if not self._learns:
+            return
         variables = [
             v
-            for v in self.encoder.non_trainable_variables
+            for part in (self.encoder, self.teacher)
+            for v in part.non_trainable_variables
             if keras.backend.is_float_dtype(v.dtype)  # no dropout's seed
         ]
         if replicas.count() > 1 and variables:
@@ -625,7 +685,12 @@ class CLEL(JointEnergyModel):
             for name in _PARTS
             if name in config  # files may be older than a part
         }
-        return cls(**{**config, **parts})
+        config = {**config, **parts}
+        # Arguments of before there was a choice of teachers.
+        of_teacher = {n: config.pop(n) for n in _OF_SIMCLR if n in config}
+        if "teacher" not in config:
+            config["teacher"] = SimCLR(**of_teacher)
+        return cls(**config)
 
     @classmethod
     def from_preset(
@@ -687,6 +752,7 @@ class CLEL(JointEnergyModel):
 _PARTS = (
     "energy_network",
     "encoder",
+    "teacher",
     "sampler",
     "replay_buffer",
     "augmentation",
@@ -697,8 +763,6 @@ _SCALARS = (
     "chain_augmentation_probability",
     "alpha",
     "beta",
-    "temperature",
-    "gather_latents",
     "encoder_l2",
     "ema_decay",
     "ema_start",
@@ -706,24 +770,34 @@ _SCALARS = (
     "ood_threshold",
     "seed",
 )
+_OF_SIMCLR = ("temperature", "gather_latents")
 
 
-def _images(data):
-    """The images of what `fit` and `evaluate` were given."""
-    images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
-    if weights is not None:
-        raise ValueError(
-            "Expected neither `sample_weight` nor `class_weight`: the chains "
-            "stand for all of the data alike. Repeat the images that are to "
-            "count more. Received weights of shape "
-            f"{tuple(weights.shape)}."
-        )
-    return images
+def _terms(teacher):
+    """Names of what a step is made of, in training and in validation."""
+    names = ["loss", "energy_positive", "energy_negative", "energy_gap"]
+    if teacher is None:
+        return [*names, "energy_loss"]
+    names.append("latent_similarity")
+    if not teacher.trains:
+        return [*names, "energy_loss"]
+    return [*names, teacher.loss_name, "energy_loss", "encoder_loss"]
+
+
+def _gradient(tape, loss, variables):
+    """A loss's gradient; 0 of what it does not depend on.
+
+    Such as, without a teacher, the head of the energy network's latents.
+    """
+    return [
+        tf.zeros_like(variable.value) if gradient is None else gradient
+        for variable, gradient in zip(variables, tape.gradient(loss, variables))
+    ]
 
 
 def _with_loss(terms):
     # What callbacks watch by default, such as TerminateOnNaN.
-    loss = terms["energy_loss"] + terms["encoder_loss"]
+    loss = terms["energy_loss"] + terms.get("encoder_loss", 0.0)
     return {"loss": loss, **terms}
 
 
@@ -745,13 +819,29 @@ def _saturation(images):
     return tf.reduce_mean(tf.cast((images <= 0.0) | (images >= 1.0), "float32"))
 
 
-def _check_networks(energy_network, encoder):
+def _check_networks(energy_network, encoder, teacher, beta):
+    if encoder is None:
+        if teacher is not None or beta:
+            raise ValueError(
+                "Expected no teacher, and `beta` 0, where there is no encoder; "
+                f"received: {teacher!r}, beta {beta!r}."
+            )
+        return
+    if not isinstance(teacher, (Teacher, type(None))):
+        raise TypeError(
+            f"Expected `teacher` of `clel_tf.teachers`; received: {teacher!r}."
+        )
     if energy_network.input_shape != encoder.input_shape:
         raise ValueError(
             "Expected networks of one image shape; received: energy network "
             f"{energy_network.input_shape}, encoder {encoder.input_shape}."
         )
     latent, embedding = energy_network.output_shape[1], encoder.output_shape
+    if len(embedding) != 2:
+        raise ValueError(
+            "Expected an encoder of vectors, an output of shape (None, d); "
+            f"received: {embedding}."
+        )
     if latent[-1] != embedding[-1]:
         raise ValueError(
             "Expected one latent dimension; received: energy network "
@@ -767,7 +857,7 @@ def _check_numbers(**values):
             )
 
 
-def _check_ranges(probability, temperature, ema_decay, levels):
+def _check_ranges(probability, ema_decay, levels):
     for name, value, valid, expected in (
         (
             "chain_augmentation_probability",
@@ -775,7 +865,6 @@ def _check_ranges(probability, temperature, ema_decay, levels):
             0 <= probability <= 1,
             "in [0, 1]",
         ),
-        ("temperature", temperature, temperature > 0, "positive"),
         ("ema_decay", ema_decay, 0 <= ema_decay < 1, "in [0, 1)"),
         ("levels", levels, levels in range(2, 257), "an int in [2, 256]"),
     ):

@@ -18,15 +18,16 @@ class JointEnergyModel(ChainSampling, OODDetection, keras.Model):
     """Energies, samples, latents and scores of a joint energy model.
 
     The half of `CLEL` that needs no training state. Whoever derives from it
-    sets `energy_network`, `ema_energy_network`, `ema_encoder`, `sampler`,
-    `augmentation`, `chain_augmentation` and its probability, `beta`,
-    `energy_scale`, `ood_score`, `levels` and `image_shape`.
+    sets `energy_network`, `ema_energy_network`, `ema_encoder` (None where there
+    are no latents), `sampler`, `augmentation`, `chain_augmentation` and its
+    probability, `beta`, `energy_scale`, `ood_score`, `levels` and
+    `image_shape`.
     """
 
     def __init__(self, **kwargs):
         require_tensorflow(type(self).__name__)
         super().__init__(**kwargs)
-        self._compiled_latents = graph(self._latents)
+        self._compiled_latents = graph(self.unit_latents)
         self._compiled_latents_of_view = graph(self._latents_of_view)
         self._compiled_energy_latents = graph(self._energy_latents)
 
@@ -98,7 +99,11 @@ class JointEnergyModel(ChainSampling, OODDetection, keras.Model):
 
         Returns:
             float32 NumPy array `(n, d)`.
+
+        Raises:
+            ValueError: if the model has no encoder.
         """
+        self.check_latents()
         if not isinstance(views, int) or views < 0:
             raise ValueError(
                 f"Expected `views` an int of at least 0; received: {views!r}."
@@ -129,12 +134,33 @@ class JointEnergyModel(ChainSampling, OODDetection, keras.Model):
 
         Returns:
             float32 NumPy array `(n, d)`.
+
+        Raises:
+            ValueError: if the model has no encoder, of which they learn.
         """
+        self.check_latents()
         return self._batched(
             lambda x, _: self._compiled_energy_latents(x), images, batch_size
         )
 
-    def _latents(self, images):
+    def check_latents(self):
+        """Raises `ValueError` unless the model has latents."""
+        if self.ema_encoder is None:
+            raise ValueError(
+                "Expected a model with an encoder, for its latents; received "
+                "one that was made without (`encoder=None`)."
+            )
+
+    def unit_latents(self, images):
+        """The graph of `latents`: float images to unit latents.
+
+        Args:
+            images: float32 tensor of shape `(n, height, width, channels)`.
+
+        Returns:
+            float32 tensor `(n, d)`.
+        """
+        self.check_latents()
         return unit(self.ema_encoder(images, training=False))
 
     def _latents_of_numbered(self, key, images, first):
@@ -143,7 +169,7 @@ class JointEnergyModel(ChainSampling, OODDetection, keras.Model):
         return self._compiled_latents_of_view(images, key)
 
     def _latents_of_view(self, images, key):
-        return self._latents(self.augmentation(images, seed=key))
+        return self.unit_latents(self.augmentation(images, seed=key))
 
     def _energy_latents(self, images):
         return unit(self.ema_energy_network(images, training=False)[1])
@@ -164,5 +190,5 @@ def half_square(features):
 
 
 def unit(vectors):
-    """Vectors divided by their lengths."""
-    return keras.ops.normalize(vectors, axis=-1)
+    """Vectors divided by their lengths, in float32."""
+    return keras.ops.normalize(keras.ops.cast(vectors, "float32"), axis=-1)

@@ -35,7 +35,7 @@ def load(cls, preset, seed, dtype):
     if dtype is not None:
         _set_dtype(config, dtype)
     model = cls.from_config(config)
-    for name in _NETWORKS:
+    for name in _networks(model):
         weights = str(directory / f"{name}.weights.h5")
         getattr(model, name).load_weights(weights)
         getattr(model, f"ema_{name}").load_weights(weights)
@@ -71,7 +71,7 @@ def in_dtype(model, dtype):
             f"Expected networks that pass on their `dtype`, to be of {dtype!r};"
             " received some with layers of another."
         )
-    for name in _NETWORKS:
+    for name in _networks(model):
         weights = getattr(model, f"ema_{name}").get_weights()
         getattr(copied, name).set_weights(weights)
         getattr(copied, f"ema_{name}").set_weights(weights)
@@ -79,12 +79,24 @@ def in_dtype(model, dtype):
     return copied
 
 
+def _networks(model):
+    """The names of the networks that a model has."""
+    return [name for name in _NETWORKS if getattr(model, name) is not None]
+
+
+def _of_chosen_dtype(names, teacher):
+    """Those of them whose dtype can be chosen: not that of a frozen encoder."""
+    is_frozen = teacher is not None and not teacher.trains
+    return [name for name in names if name != "encoder" or not is_frozen]
+
+
 def _is_float32(layer):
     return layer.compute_dtype == "float32"
 
 
 def _all_float32(model):
-    networks = [getattr(model, name) for name in _NETWORKS]
+    names = _of_chosen_dtype(_networks(model), model.teacher)
+    networks = [getattr(model, name) for name in names]
     if hasattr(model.ood_score, "reference"):
         networks.append(model.ood_score.reference)
     layers = [x for network in networks for x in flat_layers(network)]
@@ -93,7 +105,10 @@ def _all_float32(model):
 
 def _set_dtype(config, dtype):
     policy = keras.dtype_policies.get(resolve_dtype(dtype))
-    networks = {name: config[name] for name in _NETWORKS}
+    names = [name for name in _NETWORKS if config[name] is not None]
+    teacher = keras.saving.deserialize_keras_object(config.get("teacher"))
+    names = _of_chosen_dtype(names, teacher)
+    networks = {name: config[name] for name in names}
     score = config.get("ood_score") or {"config": {}}
     if "reference" in score["config"]:  # of energies, a network as well
         networks["ood_score.reference"] = score["config"]["reference"]
@@ -112,7 +127,7 @@ def save(model, directory, about, samples):
     with files.new_directory(directory) as aside:
         config = keras.saving.serialize_keras_object(model)["config"]
         (aside / _CONFIG).write_text(json.dumps(config, indent=2) + "\n")
-        for name in _NETWORKS:
+        for name in _networks(model):
             network = getattr(model, f"ema_{name}")
             network.save_weights(str(aside / f"{name}.weights.h5"))
         if model.ood_score.weights:

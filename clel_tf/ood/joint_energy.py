@@ -20,7 +20,8 @@ class JointEnergy(OODScore):
             differ by.
 
     Raises:
-        ValueError: if `beta` is out of its range.
+        ValueError: if `beta` is out of its range; by `score_rows`, if the model
+            has no encoder.
 
     Example:
 
@@ -45,8 +46,7 @@ class JointEnergy(OODScore):
         self.beta = None if beta is None else float(beta)
 
     def score_rows(self, model, images):
-        embeddings = model.ema_encoder(images, training=False)
-        latents = keras.ops.normalize(embeddings, axis=-1)
+        latents = model.unit_latents(images)
         return model.energy(images, latents, beta=self.beta)
 
     def get_config(self):

@@ -48,7 +48,8 @@ def test_sizes_and_settings_are_the_checkpoints_and_the_papers(state, load):
     assert encoder.config["depths"] == [1, 2]
     np.testing.assert_allclose(network.config["mean"], pytorch.MEAN, rtol=1e-6)
     np.testing.assert_allclose(encoder.config["std"], pytorch.STD, rtol=1e-6)
-    assert (model.alpha, model.beta, model.temperature) == (1.0, 0.01, 0.2)
+    assert (model.alpha, model.beta) == (1.0, 0.01)
+    assert model.teacher.temperature == 0.2
     assert (model.encoder_l2, model.ema_start) == (5e-4, 312)
     assert model.ema_decay == 0.5 ** (64 / 20_000)
     assert model.sampler.get_config() == SGLD().get_config()

@@ -311,7 +311,7 @@ def test_latents_of_views_are_means_of_unit_vectors(model):
         model.augmentation(data, seed=random.fold_in(key, 0)).numpy()
         for key in keys
     ]
-    total = sum(model._latents(view).numpy() for view in views)
+    total = sum(model.unit_latents(view).numpy() for view in views)
     expected = total / np.linalg.norm(total, axis=1, keepdims=True)
     np.testing.assert_allclose(many, expected, atol=1e-4)
 

@@ -487,7 +487,7 @@ def test_a_preset_directory_holds_the_averages_and_no_training_state(tmp_path):
     "changes, words",
     [
         ({"model": {"beta": -1.0}}, "beta"),
-        ({"model": {"temperature": 0.0}}, "temperature"),
+        ({"teacher": {"temperature": 0.0}}, "temperature"),
         ({"model": {"ema_decay": 1.0}}, "ema_decay"),
         ({"model": {"levels": 300}}, "levels"),
         ({"encoder": {"latent_dim": 9}}, "latent dimension"),

@@ -8,11 +8,13 @@ from clel_tf.models import CLEL
 from clel_tf.models import EnergyResNet
 from clel_tf.models import ResNetEncoder
 from clel_tf.models import replicas
-from clel_tf.models.clel import METRICS
 from clel_tf.models.clel import StepKeys
 from clel_tf.samplers import SGLD
 from clel_tf.samplers import ReplayBuffer
 from clel_tf.samplers.langevin import LangevinInfo
+from clel_tf.teachers import BYOL
+from clel_tf.teachers import SimCLR
+from clel_tf.teachers import Supervised
 
 STRATEGY = tf.distribute.MirroredStrategy(
     ["CPU:0", "CPU:1"],
@@ -37,7 +39,7 @@ class Fixed(CLEL):
     """Draws the same on every replica, and takes its chains from `CHAINS`."""
 
     def _step_keys(self):
-        return StepKeys(*(random.as_key(i) for i in range(8)))
+        return StepKeys(*map(random.as_key, range(len(StepKeys._fields))))
 
     def negatives(self, keys, batch_size):
         count = tf.convert_to_tensor(batch_size)
@@ -55,6 +57,7 @@ def build(
     kind=Fixed,
     synchronized=True,
     gather_latents=True,
+    teacher=None,
     beta=0.3,
     run_eagerly=True,
     **options,
@@ -64,12 +67,11 @@ def build(
     model = kind(
         EnergyResNet(SHAPE, feature_dim=8, dense_stddev=0.3, **small),
         ResNetEncoder(SHAPE, synchronized=synchronized, **small),
+        teacher or SimCLR(1.0, gather_latents=gather_latents),
         replay_buffer=ReplayBuffer(capacity=32),
         augmentation=Dimmed(),
         chain_augmentation_probability=0.0,
-        gather_latents=gather_latents,
         beta=beta,
-        temperature=1.0,
         encoder_l2=0.1,
         ema_decay=0.5,
         **options,
@@ -109,10 +111,10 @@ def run(function, *arguments):
 def step_of(model):
     """The losses' terms, and both networks' gradients, for the own rows."""
 
-    def step(positives):
+    def step(positives, labels=None):
         keys = model._step_keys()
         chains, _ = model.negatives(keys, tf.shape(positives)[0])
-        return model._gradients(positives, chains.images, keys)
+        return model._gradients(positives, chains.images, keys, labels)
 
     return step
 
@@ -161,13 +163,23 @@ def train(model):
 
 
 @pytest.mark.parametrize(
-    "run_eagerly", [True, pytest.param(False, marks=pytest.mark.slow)]
+    "run_eagerly, teacher",
+    [
+        (True, SimCLR),
+        pytest.param(False, SimCLR, marks=pytest.mark.slow),
+        pytest.param(True, BYOL, marks=pytest.mark.slow),
+    ],
 )
-def test_training_on_two_replicas_is_training_on_one_device(run_eagerly):
-    one = build(run_eagerly=run_eagerly)
-    two = on_replicas(run_eagerly=run_eagerly)
+def test_training_on_two_replicas_is_training_on_one_device(
+    run_eagerly, teacher
+):
+    options = {"temperature": 1.0} if teacher is SimCLR else {"seed": 0}
+    one, two = (
+        make(run_eagerly=run_eagerly, teacher=teacher(**options))
+        for make in (build, on_replicas)
+    )
     expected, received = train(one), train(two)
-    assert set(expected[0]) == set(METRICS)
+    assert set(expected[0]) == {metric.name for metric in one.metrics}
     assert_close(received, expected)
     assert int(two.step.numpy()) == 2 and not int(two.skipped_steps.numpy())
     own = {id(v) for v in two.replay_buffer.variables}
@@ -184,6 +196,23 @@ def test_losses_and_gradients_are_those_of_one_device(sizes):
     shards = each(np.split(x, [sizes[0]]))
     received = reduced(*run(step_of(on_replicas()), shards))
     assert_close(received, (terms, energy, encoder))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        lambda: Supervised(temperature=1.0),
+        lambda: BYOL(predictor_width=4, seed=0),
+    ],
+)
+def test_the_losses_of_other_teachers_are_those_of_one_device(teacher):
+    x, labels = images(), np.array([0, 1, 2, 0, 1, 1, 2, 2])
+    expected = step_of(build(teacher=teacher()))(x, labels)
+    model = on_replicas(teacher=teacher())
+    shards = each(np.split(x, [6])), each(np.split(labels, [6]))
+    received = reduced(*run(step_of(model), *shards))
+    assert_close(received, (expected[0], *expected[1]))
 
 
 def test_energies_need_no_exchange_and_the_encoder_does():
@@ -224,9 +253,9 @@ def test_options_are_saved_and_files_of_before_have_the_defaults():
     config = {**model.get_config(), "augmentation": None}
     for expected in (False, True):
         copied = CLEL.from_config(config)
-        assert copied.gather_latents == expected
+        assert copied.teacher.gather_latents == expected
         assert copied.encoder.get_config()["synchronized"] == expected
-        config.pop("gather_latents", None)
+        config["teacher"]["config"].pop("gather_latents", None)
         config["encoder"]["config"].pop("synchronized", None)
 
 

@@ -16,6 +16,7 @@ import clel_tf
 from clel_tf import callbacks
 from clel_tf import presets
 from clel_tf.trainers import class_directions
+from clel_tf.trainers import evaluate_lib
 from clel_tf.trainers import recipes
 from clel_tf.trainers import train_lib
 from clel_tf.trainers.run_directory import RunDirectory
@@ -418,3 +419,57 @@ def test_recipes_come_from_json_files(tmp_path):
     path.write_text('{"dataa": "digits"}')
     with pytest.raises(ValueError, match="dataa"):
         recipes.read(str(path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "teacher, column",
+    [
+        ("byol", "byol"),
+        ("supervised", "supervised_contrastive"),
+        ("none", None),
+    ],
+)
+def test_a_teachers_run_continues_and_is_judged(teacher, column, tmp_path):
+    small = [x for x in SMALL if teacher != "none" or x[:8] != "encoder."]
+    recipe = recipes.with_teacher(presets.get("digits"), teacher)
+    recipe = recipes.override(recipe, [*small, "recipe.steps=4"])
+    wanted = train_lib.TrainConfig(
+        "digits", recipe, log_every=1, sample_every=2, checkpoint_every=2
+    )
+    train_lib.train(wanted, tmp_path / "whole")
+    # The same, from its first checkpoint on.
+    shutil.copytree(tmp_path / "whole", tmp_path / "stopped")
+    for name in ("summary.json", "checkpoints/step_000000004.npz"):
+        (tmp_path / "stopped" / name).unlink()
+    train_lib.train(wanted, tmp_path / "stopped")
+    metrics = [tmp_path / n / "metrics.csv" for n in ("whole", "stopped")]
+    assert metrics[0].read_text() == metrics[1].read_text()
+    for a, b in zip(*(weights(path.parent) for path in metrics), strict=True):
+        np.testing.assert_array_equal(a, b)
+    columns = metrics[0].read_text().splitlines()[0].split(",")
+    assert "nt_xent" not in columns and (column is None or column in columns)
+    directions = tmp_path / "whole" / "class_directions.npz"
+    assert directions.is_file() == (teacher != "none")
+    options = evaluate_lib.Options(
+        str(tmp_path / "whole"),
+        str(tmp_path / "report"),
+        num_samples=40,
+        steps=2,
+        ood=["blur"],
+        scores=None,
+    )
+    report = evaluate_lib.evaluate(options)
+    assert ("representation" in report) == (teacher != "none")
+    assert ("joint_energy" in report["ood"]["scores"]) == (teacher != "none")
+
+
+def test_a_teacher_that_needs_labels_says_so_of_data_without(tmp_path):
+    images = np.zeros((20, 8, 8, 1), "uint8")
+    np.savez(tmp_path / "data.npz", x_train=images)
+    recipe = recipes.with_teacher(config().recipe, "supervised")
+    recipe = recipes.for_data(recipe, f"npz:{tmp_path / 'data.npz'}")
+    wanted = train_lib.TrainConfig("digits", recipe)
+    with pytest.raises(ValueError, match="labels .*npz:"):
+        train_lib.train(wanted, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -40,6 +40,6 @@ def _arrays(model, sets):
     found = {}
     for name, images in sets.items():
         found[f"energies/{name}"] = model.predict(images, verbose=0)
-        if name != "train":
+        if name != "train" and model.encoder is not None:
             found[f"latents/{name}"] = model.latents(images[:_MAPPED])
     return found

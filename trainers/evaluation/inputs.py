@@ -22,6 +22,7 @@ from clel_tf.trainers.run_directory import RunDirectory
 
 _MADE_OF_TEST = ("interpolate", *SHIFTS)
 _CHUNK = 1024  # images read at a time
+_OF_LATENTS = {"joint_energy", "latent_neighbors", "neighbor_energy"}
 ADAPTED = 50_000  # training images that scores learn from, at most
 
 
@@ -68,7 +69,7 @@ def load(options):
         data=data,
         ood={s: _ood_images(s, model) for s in _ood_specs(options, data)},
         extractors=_extractors(options, data),
-        scores=_scores(options),
+        scores=_scores(options, model),
         request={},
     )
     used.request = _request(options, used)
@@ -247,7 +248,7 @@ def _extractor(name, options, data):
     return extractors.KerasFeatures(network, name=name)
 
 
-def _scores(options):
+def _scores(options, model):
     known: dict[str, Callable] = {
         "joint_energy": functools.partial(ood.JointEnergy, beta=options.beta),
         "marginal_energy": ood.MarginalEnergy,
@@ -257,13 +258,20 @@ def _scores(options):
         "gradient_norm": ood.GradientNorm,
         "view_difference": ood.ViewDifference,
     }
-    unknown = [name for name in options.scores if name not in known]
-    if unknown or not options.scores:
+    names = options.scores
+    if names is None:
+        names = [name for name in known if name != "view_difference"]
+        if model.encoder is None:
+            names = [name for name in names if name not in _OF_LATENTS]
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
         raise ValueError(
             f"Expected --score of {', '.join(known)}; received: "
             f"{', '.join(unknown) or 'none'}."
         )
-    return {name: known[name](name=name) for name in options.scores}
+    if _OF_LATENTS & set(names):
+        model.check_latents()
+    return {name: known[name](name=name) for name in names}
 
 
 def held_out_images(data):
@@ -296,7 +304,14 @@ def _request(options, used):
         "devices": [d.name for d in tf.config.list_logical_devices()],
         "beta": used.model.beta,
         "weights_sha256": extractors.sha256_of_weights(
-            used.model.ema_energy_network, used.model.ema_encoder
+            *(
+                network
+                for network in (
+                    used.model.ema_energy_network,
+                    used.model.ema_encoder,
+                )
+                if network is not None
+            )
         ),
         "samples": _sample_settings(options, used.model),
         "reference": options.reference,

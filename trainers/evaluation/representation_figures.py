@@ -13,6 +13,8 @@ def measure(inputs, parts):
     data = inputs.data
     if data.y_train is None or data.y_test is None:
         return {}, {}
+    if inputs.model.encoder is None:
+        return {}, {}
     if len(np.unique(data.y_train)) < 2:
         return {}, {}  # there is nothing to tell apart
     networks = {

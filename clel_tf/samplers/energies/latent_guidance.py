@@ -44,6 +44,11 @@ class LatentGuidance(Guidance):
 
     def check(self, setting):
         super().check(setting)
+        if setting.latent_dim is None:
+            raise ValueError(
+                "Expected a model with an encoder, for guidance by latents; "
+                "received one that was made without (`encoder=None`)."
+            )
         dimension = self.latents.shape[-1]
         if dimension != setting.latent_dim:
             raise ValueError(

@@ -15,7 +15,7 @@ class Setting(NamedTuple):
 
     Attributes:
         image_shape: tuple of ints.
-        latent_dim: int.
+        latent_dim: int, or None of a model without latents.
         energy_scale: float, the usual marginal energy of data; 0 if unknown.
         temperature: float, `T` of the chain.
         step_size: float, the largest of the chain.
@@ -24,7 +24,7 @@ class Setting(NamedTuple):
     """
 
     image_shape: tuple
-    latent_dim: int
+    latent_dim: int | None
     energy_scale: float
     temperature: float
     step_size: float
