@@ -66,7 +66,7 @@ class Options:
     allow_unknown_inception: bool = False
     reference: str = "train"
     ood: Sequence[str] = ()
-    scores: Sequence[str] = ("joint_energy",)
+    scores: Sequence[str] | None = None
     beta: float | None = None
     false_alarm_rate: float = 0.05
 

@@ -172,7 +172,7 @@ class CLEL(JointEnergyModel):
         _check_ranges(chain_augmentation_probability, ema_decay, levels)
         self.energy_network = energy_network
         self.encoder = encoder
-        self.teacher = None
+        self.teacher: Any = None
         if encoder is not None:
             self.teacher = teacher or SimCLR()
             self.teacher.build_for(encoder)

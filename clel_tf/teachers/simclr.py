@@ -70,8 +70,8 @@ class SimCLR(Teacher):
             # Of the views, the other replicas' only: an anchor has to find its
             # own among them.
             others += [replicas.others(x) for x in (latents, *others)]
-        others = tf.concat(others, axis=0) if others else None
-        return losses.nt_xent(latents, others, self.temperature)
+        joined = tf.concat(others, axis=0) if others else None
+        return losses.nt_xent(latents, joined, self.temperature)
 
     def get_config(self):
         return {

@@ -59,11 +59,11 @@ class Supervised(Teacher):
     ):
         latents = unit(encoder(tf.concat(views, axis=0), training=training))
         labels = tf.concat([labels, labels], axis=0)
-        others = [None, None]
+        elsewhere = None, None
         if self.gather_latents and replicas.count() > 1:
-            others = [replicas.others(x) for x in (latents, labels)]
+            elsewhere = replicas.others(latents), replicas.others(labels)
         return losses.supervised_contrastive(
-            latents, labels, *others, temperature=self.temperature
+            latents, labels, *elsewhere, self.temperature
         )
 
     def get_config(self):
