@@ -2,8 +2,8 @@
 
 A plain Keras model with a training step of its own, of the library's encoder,
 augmentation and loss. Labels only judge it: a linear probe and the nearest
-neighbour on its embeddings of the digits, before and after: from 0.875 and 0.836
-to 0.894 and 0.900 in 60 steps (`--steps=60`, seed 0).
+neighbour on its embeddings of the digits, before and after: from 0.875 and
+0.836 to 0.894 and 0.900 in 60 steps (`--steps=60`, seed 0).
 """
 
 import argparse
