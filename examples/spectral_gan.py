@@ -18,6 +18,7 @@ from clel_tf import images
 from clel_tf import metrics
 from clel_tf.layers import SpectralConv2D
 
+BATCH_SIZE = 64
 LATENT_DIM = 32
 
 
@@ -71,7 +72,7 @@ class GAN(keras.Model):
         self.optimizers = generator_optimizer, discriminator_optimizer
 
     def train_step(self, real):
-        noise = keras.random.normal((2, len(real), LATENT_DIM))
+        noise = keras.random.normal((2, BATCH_SIZE, LATENT_DIM))
         judge = self.discriminator
         with tf.GradientTape() as tape:
             fake = self.generator(noise[0], training=True)
@@ -106,7 +107,7 @@ def main(steps=4000, count=1000, seed=0, out=None):
         keras.optimizers.Adam(5e-4, beta_1=0.5),
         keras.optimizers.Adam(5e-4, beta_1=0.5),
     )
-    batches = digits.train(batch_size=64, seed=seed)
+    batches = digits.train(batch_size=BATCH_SIZE, seed=seed)
     scaled = batches.map(lambda x: data.dequantize(x, digits.levels))
     gan.fit(scaled, steps_per_epoch=steps, verbose=0)
     samples = gan.generator.predict(noise, verbose=0)

@@ -114,7 +114,7 @@ def training():
     history = model.fit(x, y, 8, epochs=2, shuffle=False, verbose=0)
     yield "losses", history.history["loss"]
     yield "predictions", model.predict(x, verbose=0)
-    yield "u", model.layers[0].u
+    yield "sigma", model.layers[0].sigma()
 
 
 def losses():

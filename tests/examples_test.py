@@ -57,9 +57,9 @@ def test_simclr_separates_digits_without_labels():
 
 @pytest.mark.slow
 def test_a_discriminator_stays_normalised_and_a_generator_learns(tmp_path):
-    figures = example("spectral_gan").main(steps=150, count=200, out=tmp_path)
+    figures = example("spectral_gan").main(steps=1500, count=200, out=tmp_path)
     assert figures["frechet_distance"] < 0.5 * figures["untrained"]
-    assert figures["norms"] == pytest.approx([1.0] * 3, rel=0.02)
+    assert figures["norms"] == pytest.approx([1.0] * 3, rel=0.05)
     assert (tmp_path / "spectral_gan.png").is_file()
 
 
