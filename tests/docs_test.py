@@ -95,7 +95,7 @@ def commands():
                     yield pytest.param(words, id=f"{path.name}: {line[:50]}")
 
 
-@pytest.mark.parametrize("words", commands())
+@pytest.mark.parametrize("words", list(commands()))
 def test_commands_have_such_flags(words):
     source = ROOT / "trainers" / f"{words[0].removeprefix('clel-')}.py"
     known = re.findall(r"DEFINE_\w+\(\s*\"(\w+)\"", source.read_text())

@@ -33,6 +33,11 @@ def describe(model, about=None):
             f"Expected `about` to hold what JSON can; received: {about!r} "
             f"({error})."
         ) from error
+    teacher = model.teacher
+    networks = {
+        "energy_network": model.ema_energy_network,
+        "encoder": model.ema_encoder,
+    }
     return {
         "name": model.name,
         "class": type(model).__name__,
@@ -40,15 +45,17 @@ def describe(model, about=None):
         "image_shape": [*model.image_shape],
         "levels": model.levels,
         "parameters": {
-            "energy_network": model.ema_energy_network.count_params(),
-            "encoder": model.ema_encoder.count_params(),
+            name: network.count_params()
+            for name, network in networks.items()
+            if network is not None
         },
+        "teacher": None if teacher is None else _named(teacher),
         "training": {
             "steps": int(model.step.numpy()),
             "seed": model.seed,
             "recipe": json.loads(json.dumps(model.recipe)),
         },
-        "sampling": _sampling(model.sampler),
+        "sampling": _named(model.sampler),
         "energy_scale": model.known_energy_scale(),
         "ood": {
             "score": type(model.ood_score).__name__,
@@ -71,6 +78,6 @@ def write(model, directory, about, samples):
     (directory / CARD).write_text(json.dumps(card, indent=2) + "\n")
 
 
-def _sampling(sampler):
-    config = keras.saving.serialize_keras_object(sampler)
+def _named(part):
+    config = keras.saving.serialize_keras_object(part)
     return {"class": config["class_name"], **config["config"]}

@@ -98,10 +98,11 @@ def test_training_goes_on_exactly_from_a_file_and_from_a_state(
 
 def test_a_preset_is_what_inference_needs(kind, trained, tmp_path):
     model, _ = trained
-    model.save_to_preset(tmp_path / "preset")
+    model.save_to_preset(tmp_path / "preset", samples=0)
     names = {p.name for p in (tmp_path / "preset").iterdir()}
     encoder = set() if kind == "none" else {"encoder.weights.h5"}
-    assert names == {"config.json", "energy_network.weights.h5", *encoder}
+    own = {"card.json", "config.json", "energy_network.weights.h5"}
+    assert names == own | encoder
     loaded = CLEL.from_preset(tmp_path / "preset")
     assert type(loaded.teacher) is type(model.teacher)
     x = images(3, seed=2)
