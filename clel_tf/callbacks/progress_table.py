@@ -63,7 +63,9 @@ class ProgressTable(keras.callbacks.Callback):
             self._print(step, rate, logs)
 
     def _print(self, step, rate, logs):
-        left, speed = "-", "-"
+        left, speed, latent = "-", "-", "-"
+        if "latent_similarity" in logs:  # else nothing guides
+            latent = f"{logs['latent_similarity']:.3f}"
         if rate:
             speed = f"{rate * self.batch_size:.0f}"
             left = _clock((self.total_steps - step) / rate)
@@ -71,7 +73,7 @@ class ProgressTable(keras.callbacks.Callback):
             f"{step:>6} /{self.total_steps:>6}  "
             f"{logs['energy_positive']:>9.2e}  "
             f"{logs['energy_negative']:>9.2e}  {logs['energy_gap']:>+9.2e}  "
-            f"{logs['latent_similarity']:>6.3f}  {speed:>8}  {left:>7}",
+            f"{latent:>6}  {speed:>8}  {left:>7}",
             file=self.file or sys.stdout,
             flush=True,
         )
