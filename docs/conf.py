@@ -41,8 +41,6 @@ napoleon_attr_annotations = False  # named tuples' types are TensorFlow's
 napoleon_use_rtype = False
 napoleon_custom_sections = [("Call arguments", "params_style"), "Reference"]
 
-smartquotes_action = "qe"  # dashes are those of flags
-
 html_theme = "furo"
 html_title = f"clel_tf {__version__}"
 html_static_path = ["static"]

@@ -29,5 +29,6 @@ def _item(flag):
     text = " ".join(flag.help.split())
     if flag.default not in (None, []):
         text += f" Default: {flag.default}."
-    definition = nodes.definition("", nodes.paragraph(text=text))
+    paragraph = nodes.paragraph(text=text, support_smartquotes=False)
+    definition = nodes.definition("", paragraph)
     return nodes.definition_list_item("", term, definition)
