@@ -124,7 +124,7 @@ def _all_else(model, pixels):
     def resting(energy_fn, initial, keys, *_):
         return initial, LangevinInfo(*[tf.zeros(len(pixels))] * 3)
 
-    def given(positives, negatives, keys):
+    def given(positives, negatives, keys, labels):
         # Read the images as the losses would, lest they be left out.
         loss = _total([positives, negatives])
         names = (
