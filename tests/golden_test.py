@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 
+import clel_tf
+
 FILES = sorted(pathlib.Path(__file__).parent.glob("golden/*.keras"))
 
 
@@ -13,6 +15,7 @@ FILES = sorted(pathlib.Path(__file__).parent.glob("golden/*.keras"))
 def test_a_file_of_a_version_loads(path):
     then = np.load(path.with_suffix(".npz"))
     model = keras.saving.load_model(path)
+    assert isinstance(model, clel_tf.models.CLEL)
     images = then["images"]
     for name, now in {
         "energies": model.predict(images, verbose=0),
