@@ -38,7 +38,10 @@ TEACHERS = (
 )
 # Chosen by the latents of seed 0 when the encoder is trained alone.
 _RATE = "recipe.encoder_optimizer.learning_rate"
-SETTINGS = {"masked": ["--set", f"{_RATE}=0.3"]}
+SETTINGS = {
+    "byol": ["--set", f"{_RATE}=0.3", "--set", "teacher.momentum=0.999"],
+    "masked": ["--set", f"{_RATE}=0.3"],
+}
 NEIGHBORS = (1, 20)
 COLUMNS = {
     "teacher": lambda rows: rows[0]["teacher"],

@@ -16,6 +16,7 @@ from keras import ops
 from clel_tf import data
 from clel_tf import images
 from clel_tf import metrics
+from clel_tf.layers import LeakyReLU
 from clel_tf.layers import SpectralConv2D
 
 BATCH_SIZE = 64
@@ -28,13 +29,13 @@ def discriminator():
             keras.Input((8, 8, 1)),
             keras.layers.Rescaling(2.0, -1.0),
             SpectralConv2D(32),
-            keras.layers.LeakyReLU(0.2),
+            LeakyReLU(0.2),
             keras.layers.AveragePooling2D(2),
             SpectralConv2D(64),
-            keras.layers.LeakyReLU(0.2),
+            LeakyReLU(0.2),
             keras.layers.AveragePooling2D(2),
             SpectralConv2D(128),
-            keras.layers.LeakyReLU(0.2),
+            LeakyReLU(0.2),
             keras.layers.Flatten(),
             keras.layers.Dense(1),
         ]

@@ -22,7 +22,8 @@ class BYOL(Teacher):
     what the model uses afterwards, are of `h`.
 
     Args:
-        momentum: float in [0, 1).
+        momentum: float in [0, 1). Defaults to the paper's; runs of some
+            hundred steps are better off with more.
         predictor_width: int. Hidden width of the predictor.
         seed: int or None. Seed of the predictor's initial weights.
         **kwargs: see `Teacher`.
@@ -42,7 +43,9 @@ class BYOL(Teacher):
 
     loss_name = "byol"
 
-    def __init__(self, momentum=0.99, predictor_width=256, seed=None, **kwargs):
+    def __init__(
+        self, momentum=0.996, predictor_width=256, seed=None, **kwargs
+    ):
         super().__init__(**kwargs)
         if not 0 <= momentum < 1:
             raise ValueError(
