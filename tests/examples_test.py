@@ -102,6 +102,7 @@ def notebook(monkeypatch):
     plt.close("all")
 
 
+@pytest.mark.notebook
 @pytest.mark.slow
 def test_the_notebook_trains_and_steers(notebook):
     names, shown = notebook("train_and_steer", steps=20)
@@ -112,6 +113,7 @@ def test_the_notebook_trains_and_steers(notebook):
         np.testing.assert_allclose(images[:, :, :4], known, atol=1e-6)
 
 
+@pytest.mark.notebook
 @pytest.mark.slow
 def test_the_notebook_finds_the_odd_one(notebook):
     names, shown = notebook("detect_the_odd_one_out", steps=60)
