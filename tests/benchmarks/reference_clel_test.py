@@ -56,6 +56,7 @@ def test_the_references_average_has_the_live_singular_vectors(models):
     np.testing.assert_array_equal(averaged.u, layer.u)
 
 
+@pytest.mark.slow
 def test_trains_a_step_and_samples_in_rounds(models):
     model = models[1]
     model.compile(run_eagerly=True)

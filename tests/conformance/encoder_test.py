@@ -46,7 +46,14 @@ def full(request, tmp_path_factory):
     return load_pair(tmp_path_factory.mktemp("full"), *FULL[request.param])
 
 
-@pytest.fixture(params=FULL)
+NAMES = [
+    "resnet18",
+    "resnet18_imagenet_stem",
+    pytest.param("resnet50", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(params=NAMES)
 def narrow(request, tmp_path):
     size, options = FULL[request.param]
     return load_pair(tmp_path, size // 2, {**options, **NARROW})

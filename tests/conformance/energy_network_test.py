@@ -33,7 +33,10 @@ def build(**options):
     return pytorch.Reference(network, encoder)
 
 
-@pytest.fixture(scope="module", params=PARAMETERS)
+SIZES = ["small", "base", pytest.param("large", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=SIZES)
 def pair(request, tmp_path_factory):
     reference = build(**pytorch.SIZES[request.param])
     path = tmp_path_factory.mktemp("checkpoint") / "last.ckpt"

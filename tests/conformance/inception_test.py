@@ -58,6 +58,7 @@ def extractor(frozen_graph):
     return extractors.Inception(frozen_graph, allow_unknown=True)
 
 
+@pytest.mark.slow
 def test_agrees_with_the_original_graph_in_tensorflow(original, extractor):
     images = random_bytes()
     assert_agree(extractor(images), *original.run(images))

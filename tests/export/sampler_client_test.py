@@ -112,6 +112,7 @@ def test_samples_are_the_models_in_requests_of_a_few_rows(client, model):
     same(images, model.sample(8, seed=5, num_steps=STEPS))
 
 
+@pytest.mark.slow
 def test_samples_of_conditions_are_the_models(
     client, model, images, class_latents
 ):

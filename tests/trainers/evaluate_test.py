@@ -214,6 +214,7 @@ def test_an_evaluation_goes_on_where_it_was_stopped(
     assert {k: again[k] for k in names} == {k: report[k] for k in names}
 
 
+@pytest.mark.slow
 def test_copies_of_training_images_are_memorised(
     workdir, model, tmp_path, monkeypatch
 ):
