@@ -69,15 +69,7 @@ class BYOL(Teacher):
         ]
         self.predictor = keras.Sequential(layers, name="predictor")
 
-    def loss(
-        self,
-        encoder,
-        views,
-        negatives=None,
-        labels=None,
-        key=None,
-        training=True,
-    ):
+    def loss(self, encoder, views, *, training=True, **_):
         embeddings = encoder(tf.concat(views, axis=0), training=training)
         predictions = self.predictor(embeddings, training=training)
         others = tf.concat(views[::-1], axis=0)

@@ -83,15 +83,7 @@ class Masked(Teacher):
         ]
         self.decoder = keras.Sequential(layers, name="decoder")
 
-    def loss(
-        self,
-        encoder,
-        views,
-        negatives=None,
-        labels=None,
-        key=None,
-        training=True,
-    ):
+    def loss(self, encoder, views, *, key=None, training=True, **_):
         view, _ = views
         mask = self.mask(random.fold_in(key, tf.range(tf.shape(view)[0])))
         seen = tf.where(mask > 0.0, _HIDDEN, view)

@@ -55,15 +55,7 @@ class SimCLR(Teacher):
         self.generated_negatives = generated_negatives
         self.gather_latents = gather_latents
 
-    def loss(
-        self,
-        encoder,
-        views,
-        negatives=None,
-        labels=None,
-        key=None,
-        training=True,
-    ):
+    def loss(self, encoder, views, *, negatives=None, training=True, **_):
         latents = unit(encoder(tf.concat(views, axis=0), training=training))
         others = [negatives] if self.generated_negatives else []
         if self.gather_latents and replicas.count() > 1:

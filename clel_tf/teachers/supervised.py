@@ -48,15 +48,7 @@ class Supervised(Teacher):
         self.temperature = temperature
         self.gather_latents = gather_latents
 
-    def loss(
-        self,
-        encoder,
-        views,
-        negatives=None,
-        labels=None,
-        key=None,
-        training=True,
-    ):
+    def loss(self, encoder, views, *, labels=None, training=True, **_):
         latents = unit(encoder(tf.concat(views, axis=0), training=training))
         labels = tf.concat([labels, labels], axis=0)
         elsewhere = None, None

@@ -34,7 +34,7 @@ class Teacher(keras.layers.Layer):
 
     >>> class Spread(clel_tf.teachers.Teacher):
     ...     loss_name = "spread"
-    ...     def loss(self, encoder, views, training=True, **_):
+    ...     def loss(self, encoder, views, *, training=True, **_):
     ...         embeddings = encoder(views[0], training=training)
     ...         return -tf.reduce_mean(tf.math.reduce_std(embeddings, axis=0))
     >>> usual = clel_tf.models.CLEL.from_preset("digits")
@@ -92,12 +92,15 @@ class Teacher(keras.layers.Layer):
         self,
         encoder,
         views,
+        *,
         negatives=None,
         labels=None,
         key=None,
         training=True,
     ):
         """The encoder's loss but for its penalty, in a step's graph.
+
+        A subclass names what it takes; the rest is `**_`.
 
         Args:
             encoder: see `target`.
