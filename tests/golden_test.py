@@ -29,6 +29,7 @@ def test_a_file_of_a_version_loads(path):
     np.testing.assert_array_equal(model.replay_buffer.images, then["chains"])
     # It trains on, with its optimizers' states.
     assert model.optimizer.iterations.numpy() == 3
+    model.run_eagerly = True  # which a single step is faster in
     history = model.fit(images, batch_size=6, verbose=0).history
     assert model.step.numpy() == 4 and np.isfinite(history["loss"]).all()
 

@@ -101,6 +101,7 @@ def test_without_torch_its_ratios_are_none_and_the_reason_is_given():
 @pytest.mark.skipif(
     not importlib.util.find_spec("torch"), reason="needs PyTorch"
 )
+@pytest.mark.slow
 def test_chains_of_other_weights_are_not_timed():
     code = """
 import chains, scales, torch_network

@@ -23,7 +23,10 @@ for n in (4, 5, 1):
 """
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype",
+    [pytest.param("float32", marks=pytest.mark.slow), "mixed_bfloat16"],
+)
 def test_nothing_fails_in_it(dtype, tmp_path):
     # Two blocks a stage and the stem are what it used to fail on.
     result = subprocess.run(
