@@ -57,10 +57,9 @@ def test_simclr_separates_digits_without_labels():
 
 @pytest.mark.slow
 def test_a_discriminator_stays_normalised_and_a_generator_learns(tmp_path):
-    figures = example("spectral_gan").main(steps=1500, count=200, out=tmp_path)
+    figures = example("spectral_gan").main(out=tmp_path)
     assert figures["frechet_distance"] < 0.5 * figures["untrained"]
-    # One power iteration a step lags behind kernels that still change fast.
-    assert figures["norms"] == pytest.approx([1.0] * 3, rel=0.1)
+    assert figures["norms"] == pytest.approx([1.0] * 3, rel=0.05)
     assert (tmp_path / "spectral_gan.png").is_file()
 
 
@@ -75,8 +74,8 @@ def test_a_loop_of_ones_own_trains_an_energy(tmp_path):
 
 @pytest.mark.slow
 def test_a_classifier_is_an_energy_based_model(tmp_path):
-    figures = example("jem_classifier").main(steps=200, count=200, out=tmp_path)
-    assert figures["accuracy"] > 0.5  # a tenth is chance
+    figures = example("jem_classifier").main(steps=600, out=tmp_path)
+    assert figures["accuracy"] > 0.85
     assert figures["frechet_distance"] < 10.0  # noise has 20
     assert (tmp_path / "jem_classifier.png").is_file()
 
