@@ -133,9 +133,8 @@ def classifier(path):
         classes = keras.layers.Dense(10)(keras.layers.ReLU()(latents))
         network = keras.Model(images, classes)
         network.compile(
-            "adam",
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            ["accuracy"],
+            optimizer="adam",
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
         x = ((digits.x_train + 0.5) / digits.levels).astype("float32")
         network.fit(x, digits.y_train, batch_size=64, epochs=20, verbose=0)
