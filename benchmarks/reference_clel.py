@@ -10,22 +10,12 @@ from clel_tf.models.joint_energy_model import half_square
 
 
 @keras.saving.register_keras_serializable(package="clel_tf_benchmarks")
-class ReferenceCLEL(CLEL):
-    """`CLEL` with four behaviours of the published code that the library mends.
+class ReferenceSpectralNorm(CLEL):
+    """`CLEL` with the published code's spectral normalisation.
 
-    - Spectral normalisation iterates at every forward pass of a training chain,
-      so the energy drifts while it is sampled.
-    - The averaged energy network divides by the live network's singular
-      vectors.
-    - Chains just born are augmented like all others.
-    - `sample_rounds` augments and restarts chains to the last round, so fresh
-      samples carry the augmentation.
-
-    `SGLD(gradient_clip=100.0)` and `ReplayBuffer(storage="float32")` are its
-    clip, which never binds, and its buffer. Not imitated: singular vectors that
-    start from 15 iterations, a second iteration a step for a forward pass of
-    its own for the chains, averages taken at the start of an iteration, one
-    order of the jitter for both views, dropped last batches, and evaluation.
+    It iterates at every forward pass of a training chain, so the energy drifts
+    while it is sampled; and the averaged energy network divides by the live
+    network's singular vectors.
 
     Args:
         **kwargs: of `clel_tf.models.CLEL`.
@@ -41,6 +31,32 @@ class ReferenceCLEL(CLEL):
             averaged.u.assign(live.u.value)
             averaged.v.assign(live.v.value)
             averaged.refresh()
+
+    def _move(self, images, keys):
+        network = self.energy_network
+        return self.sampler.run(
+            lambda x: half_square(network(x, training=True)[0]), images, keys
+        )
+
+
+@keras.saving.register_keras_serializable(package="clel_tf_benchmarks")
+class ReferenceCLEL(ReferenceSpectralNorm):
+    """`CLEL` with behaviours of the published code that the library mends.
+
+    - Spectral normalisation is `ReferenceSpectralNorm`'s.
+    - Chains just born are augmented like all others.
+    - `sample_rounds` augments and restarts chains to the last round, so fresh
+      samples carry the augmentation.
+
+    `SGLD(gradient_clip=100.0)` and `ReplayBuffer(storage="float32")` are its
+    clip, which never binds, and its buffer. Not imitated: singular vectors that
+    start from 15 iterations, a second iteration a step for a forward pass of
+    its own for the chains, averages taken at the start of an iteration, one
+    order of the jitter for both views, dropped last batches, and evaluation.
+
+    Args:
+        **kwargs: of `clel_tf.models.CLEL`.
+    """
 
     def sample_rounds(self, n, rounds=10, seed=0):
         """Draws samples as the published evaluation does.
@@ -60,12 +76,6 @@ class ReferenceCLEL(CLEL):
         for index in range(1, rounds + 1):
             images = move(images, random.fold_in(key, index))
         return images.numpy()
-
-    def _move(self, images, keys):
-        network = self.energy_network
-        return self.sampler.run(
-            lambda x: half_square(network(x, training=True)[0]), images, keys
-        )
 
     def _transition(self, chains, keys, rows):
         grown = chains._replace(ages=tf.ones_like(chains.ages))

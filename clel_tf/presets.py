@@ -261,12 +261,15 @@ def with_dtypes(
     return config
 
 
-def build(config: dict, seed: int = 0) -> "CLEL":
+def build(
+    config: dict, seed: int = 0, model_class: "type[CLEL] | None" = None
+) -> "CLEL":
     """Builds the untrained model of a recipe.
 
     Args:
         config: dict, as `get` returns it.
         seed: int. Seed of the initial weights, the buffer and training.
+        model_class: a class derived from `CLEL` to build instead, or None.
 
     Returns:
         `CLEL`.
@@ -306,7 +309,8 @@ def build(config: dict, seed: int = 0) -> "CLEL":
         parts[name] = _call(name, part, options)
     options = {**config.get("model", {}), "seed": seed}
     recipe = config.get("recipe", {})
-    return _call("model", CLEL, {**options, **parts, "recipe": recipe})
+    options = {**options, **parts, "recipe": recipe}
+    return _call("model", model_class or CLEL, options)
 
 
 def _teacher(part, seed):

@@ -81,7 +81,9 @@ class TrainConfig:
         return self.recipe["recipe"]["batch_size"]
 
 
-def train(config, workdir, strategy=None):
+def train(
+    config, workdir, strategy=None, extra_callbacks=(), model_class=None
+):
     """Trains to the last step, or continues where a run stopped.
 
     Of several workers all have to call it, with one directory that they share.
@@ -93,6 +95,9 @@ def train(config, workdir, strategy=None):
             configuration was stopped in.
         strategy: `tf.distribute.Strategy`, or None for all GPUs, or workers,
             that there are.
+        extra_callbacks: Keras callbacks that watch training besides its own.
+            They see every step that the host does.
+        model_class: a class derived from `CLEL`, or None for `CLEL`.
 
     Returns:
         dict, the run's summary; an already finished run's is only read. None
@@ -108,11 +113,12 @@ def train(config, workdir, strategy=None):
     """
     strategy = strategy or strategies.make_strategy()
     with strategies.lost_workers_told(strategy):
-        summary = _train(config, RunDirectory(workdir), strategy)
+        run = RunDirectory(workdir)
+        summary = _train(config, run, strategy, extra_callbacks, model_class)
     return summary if workers.is_chief(strategy) else None
 
 
-def _train(config, run, strategy):
+def _train(config, run, strategy, extra, model_class):
     config, recipe, data, faults = _prepare(config, run)
     if run.is_finished():
         if workers.is_chief(strategy):
@@ -122,7 +128,7 @@ def _train(config, run, strategy):
     strategies.check_batch_size(strategy, config.batch_size)
     replicas = strategy.num_replicas_in_sync
     with strategy.scope():
-        model = _build(recipe, config, replicas)
+        model = _build(recipe, config, model_class, replicas)
     model.replay_buffer.check_batch(config.batch_size // replicas)
     checkpoints = callbacks.Checkpoints(
         run.path / "checkpoints",
@@ -134,15 +140,15 @@ def _train(config, run, strategy):
         warm_start(model, config.init_from)
     strategies.check_same_start(strategy, dataclasses.asdict(config), start)
     if not workers.is_chief(strategy):
-        _fit(model, data, config, run, checkpoints, start, faults)
+        _fit(model, data, config, run, checkpoints, start, faults, extra)
         return strategies.wait_for_all(strategy, run.is_finished)
     run.create(dataclasses.asdict(config))
     with run.locked():
         _tell_beginning(recipe, run, start)
-        _fit(model, data, config, run, checkpoints, start, faults)
+        _fit(model, data, config, run, checkpoints, start, faults, extra)
         if workers.are_several(strategy):
             # Alone: the others only wait, lest one leaves that is needed.
-            model = _build(recipe, config)
+            model = _build(recipe, config, model_class)
             checkpoints.restore(model)
         summary = _finish(model, data, config, run, faults)
     strategies.wait_for_all(strategy, run.is_finished)
@@ -172,8 +178,8 @@ def _check_labels(recipe, data):
         )
 
 
-def _build(recipe, config, replicas=1):
-    model = clel_tf.presets.build(recipe, config.seed)
+def _build(recipe, config, model_class, replicas=1):
+    model = clel_tf.presets.build(recipe, config.seed, model_class)
     model.compile(steps_per_execution=_steps_per_call(config, replicas))
     return model
 
@@ -225,7 +231,7 @@ def _steps_per_call(config, replicas):
     )
 
 
-def _fit(model, data, config, run, checkpoints, start, faults):
+def _fit(model, data, config, run, checkpoints, start, faults, extra):
     if start >= config.steps:
         return
     teacher = model.teacher
@@ -251,6 +257,7 @@ def _fit(model, data, config, run, checkpoints, start, faults):
                 checkpoints,
                 callbacks.ProgressTable(config.steps, config.batch_size),
                 callbacks.StopOnSignal(checkpoints),
+                *extra,
             ],
         )
 

@@ -40,6 +40,8 @@ class EnergyResNet(keras.Model):
         head_width: int. Hidden width of the head and the projection.
         feature_dim: int. Dimension of `f`.
         latent_dim: int. Dimension of `g`.
+        projection: bool. False for no projection, `g = f`, as an ablation: then
+            `latent_dim` has to be `feature_dim`.
         mean: float or tuple of floats, one a channel. Subtracted from images.
         std: float or tuple of floats, one a channel. Divides images.
         activation: str. "leaky_relu" (slope 0.2) or a Keras activation.
@@ -93,6 +95,7 @@ class EnergyResNet(keras.Model):
         head_width=2048,
         feature_dim=128,
         latent_dim=128,
+        projection=True,
         mean=0.5,
         std=0.5,
         activation="leaky_relu",
@@ -102,6 +105,12 @@ class EnergyResNet(keras.Model):
         name=None,
     ):
         check_stages(widths, depths)
+        if not projection and latent_dim != feature_dim:
+            raise ValueError(
+                "Expected `latent_dim` equal to `feature_dim`, of which it is "
+                f"without a projection; received: {latent_dim} and "
+                f"{feature_dim}."
+            )
         if not isinstance(towers, int) or towers < 1:
             raise ValueError(
                 f"Expected `towers` to be a positive int; received: {towers!r}."
@@ -125,7 +134,11 @@ class EnergyResNet(keras.Model):
         if towers > 1:
             x = keras.layers.Concatenate(dtype=self._policy)(pooled)
         features = self._mlp(x, head_width, feature_dim, True, "features")
-        latent = self._mlp(features, head_width, latent_dim, False, "latent")
+        latent = features
+        if projection:
+            latent = self._mlp(
+                features, head_width, latent_dim, False, "latent"
+            )
         super().__init__(inputs=images, outputs=(features, latent), name=name)
 
         self.config = {
@@ -136,6 +149,7 @@ class EnergyResNet(keras.Model):
             "head_width": head_width,
             "feature_dim": feature_dim,
             "latent_dim": latent_dim,
+            "projection": projection,
             "mean": mean,
             "std": std,
             "activation": activation,

@@ -143,6 +143,17 @@ def test_normalize_maps_the_mean_to_zero_and_the_deviation_to_one(mean, std):
     np.testing.assert_allclose(ones, np.ones((2, 4, 4, 3)), atol=1e-5)
 
 
+def test_without_a_projection_the_latent_is_the_features():
+    network, full = tiny(projection=False, latent_dim=5), tiny(latent_dim=5)
+    features, latent = network(images())
+    np.testing.assert_array_equal(latent, features)
+    np.testing.assert_array_equal(features, full(images())[0])
+    lacking = 8 * 5 * 2  # two kernels without biases
+    assert trainable_count(full) - trainable_count(network) == lacking
+    copied = EnergyResNet.from_config(network.get_config())
+    assert trainable_count(copied) == trainable_count(network)
+
+
 def test_seeds_decide_the_weights():
     first, same, other = tiny(seed=1), tiny(seed=1), tiny(seed=2)
     for a, b in zip(first.get_weights(), same.get_weights(), strict=True):
@@ -246,6 +257,7 @@ def test_gradients_reach_every_weight():
         ({"widths": (4, 4, 4)}, "one of each a stage"),
         ({"widths": ()}, "received"),
         ({"depths": (1, 1, 0, 1)}, "positive ints"),
+        ({"projection": False, "latent_dim": 5}, "received: 5 and 128"),
         ({"towers": 0}, "`towers` to be a positive int"),
         ({"std": 0.0}, "`std` to be positive"),
         ({"std": (0.1, -0.1, 0.1)}, "`std` to be positive"),

@@ -1,0 +1,265 @@
+"""The study's cells: arms, seeds and lengths, all told before they are run."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import reference_clel
+
+from clel_tf import presets
+from clel_tf.trainers import recipes
+
+HERE = pathlib.Path(__file__).resolve().parent
+# The preset as it was when the study began: arms stay what they were when the
+# preset changes.
+DIGITS = HERE / "recipes" / "study_digits.json"
+RATES = HERE / "results" / "study_rates.json"
+# Where `study_cell` puts the frozen teacher, beside the runs.
+CLASSIFIER = "classifier.keras"
+
+# Seconds of training on one core; tuning has half of them.
+SECONDS, TUNING_SECONDS, SHORT_SECONDS = 300, 150, 15
+PROBE_STEPS, PROBE_SEED = 80, 99
+TUNING_SEED = 100
+# Seen by no tuning, of this study or of the preset.
+SEEDS = tuple(range(10))
+DESCRIPTIVE_SEEDS = (0, 1, 2)
+LEFT_OUT = (2, 5, 8)  # in the descriptive arms
+
+_ENERGY_OF_DATA = 1.05e-3  # at the end of training, of which beta is a multiple
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """A way of training.
+
+    Attributes:
+        teacher: str, as `clel-train --teacher` takes it.
+        changes: tuple of str, as `clel-train --set` takes them.
+        model_class: class derived from `CLEL`, or None.
+    """
+
+    teacher: str = "simclr"
+    changes: tuple[str, ...] = ()
+    model_class: type | None = None
+
+
+def _ratio(value):
+    """CLEL with a guidance that weighs so much against the energy."""
+    return Arm(changes=(f"model.beta={2 * value * _ENERGY_OF_DATA:.3g}",))
+
+
+_PUBLISHED = {
+    "energy_network": {"dense_stddev": 0.01},
+    "sampler": {
+        "step_size": 100.0,
+        "noise_scale": 1e-3,
+        "num_steps": 60,
+        "sample_steps": 600,
+        "gradient_clip": 100.0,
+    },
+    "replay_buffer": {
+        "capacity": 10_000,
+        "reinitialize_probability": 0.001,
+        "max_age": None,
+        "storage": "float32",
+    },
+    # Images are grey: there is nothing for saturation, hue and grayscale.
+    "augmentation": {
+        "flavour": "reference",
+        "crop_scale": [0.08, 1.0],
+        "crop_ratio": [3 / 4, 4 / 3],
+        "integer_boxes": True,
+        "clip": False,
+        "brightness": 0.4,
+        "contrast": 0.4,
+        "jitter_probability": 0.8,
+        "flip_probability": 0.5,
+    },
+    "model": {
+        "chain_augmentation_probability": 1.0,
+        "beta": 0.01,
+        "encoder_l2": 5e-4,
+        "ema_decay": 0.5 ** (64 / 20_000),
+        "ema_start": 20_000 // 64,
+    },
+    "recipe.energy_optimizer": {
+        "learning_rate": 1e-4,
+        "warmup_steps": 2000,
+        "final_fraction": 1.0,
+    },
+}
+
+PLAIN, CLEL = "plain", "clel"
+ARMS = {
+    PLAIN: Arm("none"),
+    CLEL: Arm(),
+    "no_negatives": Arm("simclr_no_negatives"),
+    "no_projection": Arm(changes=("energy_network.projection=false",)),
+    "ratio_0.1": _ratio(0.1),
+    "ratio_0.3": _ratio(0.3),
+    "ratio_1": _ratio(1.0),
+    "ratio_3": _ratio(3.0),
+    "published_beta": Arm(changes=("model.beta=0.01",)),
+    "frozen": Arm(f"frozen:{CLASSIFIER}"),
+    "augmented_chains": Arm(
+        changes=("model.chain_augmentation_probability=1",)
+    ),
+    "published_spectral_norm": Arm(
+        model_class=reference_clel.ReferenceSpectralNorm
+    ),
+    "published": Arm(
+        changes=tuple(
+            f"{part}.{name}={json.dumps(value)}"
+            for part, settings in _PUBLISHED.items()
+            for name, value in settings.items()
+        ),
+        model_class=reference_clel.ReferenceCLEL,
+    ),
+}
+DESCRIPTIVE = tuple(name for name in ARMS if name not in (PLAIN, CLEL))
+
+# Changes tried with the plain model and with CLEL alike.
+CANDIDATES = {
+    "": (),
+    "rate_2e-3": ("recipe.energy_optimizer.learning_rate=2e-3",),
+    "rate_5e-4": ("recipe.energy_optimizer.learning_rate=5e-4",),
+    "visits_10": ("sampler.num_steps=10",),
+    "visits_40": ("sampler.num_steps=40",),
+    "age_140": ("replay_buffer.max_age=140",),
+    "half_temperature": ("sampler.noise_scale=0.005",),
+    "twice_temperature": ("sampler.noise_scale=0.01",),
+    "silu": ("energy_network.activation=silu",),
+    "alpha_10": ("model.alpha=10",),
+    "batch_32": ("recipe.batch_size=32",),
+    "buffer_512": ("replay_buffer.capacity=512",),
+}
+# Those whose steps take another time.
+_SLOWER = ("visits_10", "visits_40", "silu", "batch_32")
+# The best of them, of the one seed of tuning; see `tuning`.
+TUNED = {PLAIN: "", CLEL: ""}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One run of the study.
+
+    Attributes:
+        arm: str. A name of `ARMS`, and "+" and one of `CANDIDATES` if changed.
+        seed: int.
+        seconds: int or None. Training time of one core, which sets the steps;
+            None for `PROBE_STEPS`.
+        left_out: int or None. A class that is not trained on.
+        setting: str.
+    """
+
+    arm: str
+    seed: int
+    seconds: int | None = SECONDS
+    left_out: int | None = None
+    setting: str = "digits"
+
+    @property
+    def key(self):
+        """What tells this cell's result from any other's."""
+        values = [*dataclasses.astuple(self), self.recipe()]
+        text = json.dumps(values, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def name(self):
+        left_out = "" if self.left_out is None else f"-without-{self.left_out}"
+        return (
+            f"{self.setting}/{self.arm}/{self.seconds}s-{self.seed}{left_out}"
+        )
+
+    @property
+    def model_class(self):
+        return ARMS[self.arm.partition("+")[0]].model_class
+
+    def recipe(self):
+        """The complete recipe, its number of steps included."""
+        name, _, candidate = self.arm.partition("+")
+        arm = ARMS[name]
+        recipe = json.loads(DIGITS.read_text())
+        recipe = recipes.with_teacher(recipe, arm.teacher)
+        # An arm's own changes last: they are what it is about.
+        changes = [*CANDIDATES[candidate], *arm.changes]
+        recipe = recipes.override(recipe, changes)
+        recipe["recipe"]["steps"] = steps(self.arm, self.seconds)
+        if self.left_out is not None:
+            recipe["data"] = f"without:{self.left_out}:digits"
+        for part in presets.networks(recipe):
+            recipe[part]["dtype"] = "mixed_bfloat16"
+        return recipe
+
+
+def steps(arm, seconds):
+    """Training steps of an arm in a time, a multiple of 40."""
+    if seconds is None:
+        return PROBE_STEPS
+    rates = json.loads(RATES.read_text())["seconds_per_step"]
+    rate = rates.get(arm) or rates[arm.partition("+")[0]]
+    return max(round(seconds / rate / 40), 1) * 40
+
+
+def tuned(arm):
+    """An arm with the candidate that tuning chose."""
+    candidate = TUNED[PLAIN if arm == PLAIN else CLEL]
+    return f"{arm}+{candidate}" if candidate else arm
+
+
+def probes():
+    """A short cell of every arm whose steps take a time of their own."""
+    candidates = [f"{arm}+{x}" for arm in (PLAIN, CLEL) for x in _SLOWER]
+    tuned_arms = [tuned(arm) for arm in ARMS]
+    arms = dict.fromkeys([*ARMS, *candidates, *tuned_arms])
+    return [Cell(arm, PROBE_SEED, None) for arm in arms]
+
+
+def tuning():
+    """Equally many candidates for both sides of the primary comparison."""
+    return [
+        Cell(f"{arm}+{x}" if x else arm, TUNING_SEED, TUNING_SECONDS)
+        for x in CANDIDATES
+        for arm in (PLAIN, CLEL)
+    ]
+
+
+def primary():
+    """Plain against CLEL, each as it was tuned."""
+    return [Cell(tuned(arm), seed) for seed in SEEDS for arm in (PLAIN, CLEL)]
+
+
+def descriptive():
+    """What part of CLEL does what, and the reference as it was published."""
+    return [
+        Cell(arm if arm == "published" else tuned(arm), seed)
+        for seed in DESCRIPTIVE_SEEDS
+        for arm in DESCRIPTIVE
+    ]
+
+
+def classes():
+    """A class left out: seed k without class k, or without `LEFT_OUT`."""
+    cells = [
+        Cell(tuned(arm), seed, left_out=seed)
+        for seed in SEEDS
+        for arm in (PLAIN, CLEL)
+    ]
+    return cells + [
+        dataclasses.replace(cell, left_out=LEFT_OUT[cell.seed])
+        for cell in descriptive()
+    ]
+
+
+def short():
+    """The primary comparison in a minute, to see that all of it runs."""
+    return [Cell(arm, 0, SHORT_SECONDS) for arm in (PLAIN, CLEL)]
+
+
+GROUPS = {
+    group.__name__: group
+    for group in (short, tuning, primary, descriptive, classes)
+}
