@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from clel_tf import files
 from clel_tf.backend import require_tensorflow
@@ -80,12 +81,9 @@ def export_sampler(
     if dtype is not None:
         model = in_dtype(model, dtype)
     module = SamplerModule(model, **options)
-    archive = keras.export.ExportArchive()
-    for name, (function, specs) in module.signatures.items():
-        archive.add_endpoint(name, function, specs)
     path = directory / str(_last_version(directory) + 1)
     with _no_empty_directories(directory), files.new_directory(path) as aside:
-        archive.write_out(str(aside), verbose=False)
+        _save(module, aside)
         _check(aside, module)
         operator_files.write(aside, path, module)
     return path
@@ -119,6 +117,21 @@ def model_directory(directory: os.PathLike[str] | str) -> pathlib.Path:
             f"Expected a directory of versions; {path} is a file."
         )
     return path
+
+
+def _save(module, path):
+    # Keras's `ExportArchive` would have TensorFlow trace everything twice.
+    signatures = {
+        name: tf.function(
+            function, input_signature=specs, autograph=False
+        ).get_concrete_function()
+        for name, (function, specs) in module.signatures.items()
+    }
+    usual = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+    signatures[usual] = signatures["sample"]
+    root = tf.Module()
+    root.read = [x.variables for x in signatures.values()]
+    tf.saved_model.save(root, path, signatures)
 
 
 def _check(path, module):
