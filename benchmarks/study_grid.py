@@ -199,9 +199,13 @@ def steps(arm, seconds):
     """Training steps of an arm in a time, a multiple of 40."""
     if seconds is None:
         return PROBE_STEPS
+    return max(round(seconds / seconds_per_step(arm) / 40), 1) * 40
+
+
+def seconds_per_step(arm):
+    """Seconds of one core that a step takes, as they were measured."""
     rates = json.loads(RATES.read_text())["seconds_per_step"]
-    rate = rates.get(arm) or rates[arm.partition("+")[0]]
-    return max(round(seconds / rate / 40), 1) * 40
+    return rates.get(arm) or rates[arm.partition("+")[0]]
 
 
 def tuned(arm):

@@ -1,0 +1,284 @@
+"""Tables and figures of the study, of the cells that are there.
+
+  python benchmarks/study_report.py
+
+Reads study.jsonl and study_peers.json in benchmarks/results, and writes there
+study.json and study.md, and docs/images/study.png. Cells that the groups name
+and that were not run are named as missing.
+"""
+
+import json
+
+import numpy as np
+import study
+import study_grid
+from matplotlib import pyplot as plt
+
+RESULTS = study_grid.HERE / "results"
+PICTURE = study.ROOT / "docs" / "images" / "study.png"
+_RESAMPLES = 10_000
+_FIGURES = ("frechet_distance", "precision", "coverage")
+_COLORS = {study_grid.PLAIN: "tab:gray", study_grid.CLEL: "tab:blue"}
+
+
+def main():
+    found = study.rows()
+    sides = of_arms(study_grid.primary(), found)
+    record = {
+        "comparison": comparison(*sides.values()),
+        "missing": missing(found),
+    }
+    (RESULTS / "study.json").write_text(json.dumps(record, indent=2) + "\n")
+    text = "\n\n".join(
+        [
+            _summary(record["comparison"]),
+            "### Tuning\n\n" + tuning_table(found),
+            "### Primary comparison\n\n" + arms_table(sides, found),
+            "### Arms\n\n"
+            + arms_table(of_arms(study_grid.descriptive(), found), found),
+            "### Peers\n\n" + peers_table(),
+            _told_missing(record["missing"]),
+        ]
+    )
+    (RESULTS / "study.md").write_text(text + "\n")
+    draw(sides, PICTURE)
+    print(text)
+
+
+def of_arms(cells, found):
+    """Rows of a group by arm: dict from names to lists of rows."""
+    arms = {}
+    for cell in cells:
+        rows = arms.setdefault(cell.arm, [])
+        if cell.key in found:
+            rows.append(found[cell.key])
+    return arms
+
+
+def comparison(plain, clel):
+    """Differences of CLEL to the plain model, with bootstrap intervals.
+
+    Args:
+        plain: list of rows of finished cells.
+        clel: likewise.
+
+    Returns:
+        dict for JSON: of each figure the difference of the means, CLEL's less
+        the plain model's, with the ends of its 95% interval, and "time_to_end":
+        the share of the plain model's time after which CLEL's distance is at
+        most the plain model's last mean one, by seed; None where it never is.
+    """
+    generator = np.random.default_rng(0)
+    result = {"seeds": [len(plain), len(clel)]}
+    for name in _FIGURES:
+        a, b = (last(rows, name) for rows in (plain, clel))
+        resampled = [
+            generator.choice(x, (_RESAMPLES, len(x))).mean(1) for x in (a, b)
+        ]
+        low, high = np.percentile(resampled[1] - resampled[0], (2.5, 97.5))
+        result[name] = {
+            "plain": float(a.mean()),
+            "clel": float(b.mean()),
+            "difference": float(b.mean() - a.mean()),
+            "low": float(low),
+            "high": float(high),
+        }
+    goal = result["frechet_distance"]["plain"]
+    end = np.mean([seconds(row)[-1] for row in plain])
+    result["time_to_end"] = [
+        None if (time := time_to(row, goal)) is None else float(time / end)
+        for row in clel
+    ]
+    return result
+
+
+def last(rows, name):
+    """A figure of rows after their last step, as an array."""
+    return np.array([row["curve"][-1][name] for row in rows])
+
+
+def seconds(row):
+    """Seconds of training at the points of a row's curve."""
+    steps = np.array([point["step"] for point in row["curve"]])
+    return steps * study_grid.seconds_per_step(row["arm"])
+
+
+def time_to(row, goal):
+    """Seconds until a row's Frechet distance is at most `goal`, or None.
+
+    Between two points the distance's logarithm is taken as linear in the
+    logarithm of time.
+    """
+    times = seconds(row)
+    values = np.array([p["frechet_distance"] for p in row["curve"]])
+    reached = np.flatnonzero(values <= goal)
+    if not len(reached):
+        return None
+    after = reached[0]
+    if after == 0:
+        return times[0]
+    pair = slice(after - 1, after + 1)
+    x, y = np.log(times[pair]), np.log(values[pair])
+    return np.exp(np.interp(-np.log(goal), -y, x))
+
+
+def missing(found):
+    """Names of the cells of all groups of the report that were not run."""
+    cells = [
+        *study_grid.tuning(),
+        *study_grid.primary(),
+        *study_grid.descriptive(),
+        *study_grid.classes(),
+    ]
+    return [cell.name for cell in cells if cell.key not in found]
+
+
+def tuning_table(found):
+    """Frechet distance, precision and coverage of each candidate."""
+    lines = [["change", *(f"{arm}" for arm in _COLORS)]]
+    lines.append(["---"] * len(lines[0]))
+    for candidate, changes in study_grid.CANDIDATES.items():
+        line = [", ".join(f"`{c}`" for c in changes) or "none"]
+        for arm in _COLORS:
+            name = f"{arm}+{candidate}" if candidate else arm
+            cells = [c for c in study_grid.tuning() if c.arm == name]
+            rows = [found[c.key] for c in cells if c.key in found]
+            line.append(
+                " / ".join(f"{last(rows, x).mean():.2f}" for x in _FIGURES)
+                if rows
+                else "not run"
+            )
+        lines.append(line)
+    return _markdown(lines)
+
+
+def arms_table(arms, found):
+    """A row an arm: figures with their smallest and largest, costs, failures.
+
+    Args:
+        arms: dict from names to lists of rows.
+        found: dict from keys to rows, for those with a class left out.
+    """
+    lines = [
+        [
+            "arm",
+            "seeds",
+            "Fréchet",
+            "precision",
+            "coverage",
+            "1-NN",
+            "AUROC",
+            "failed",
+            "beta / 2E",
+            "s a step",
+            "MB",
+        ]
+    ]
+    lines.append(["---"] * len(lines[0]))
+    left_out = of_arms(study_grid.classes(), found)
+    for arm, rows in arms.items():
+        name = arm.partition("+")[0]
+        if not rows:
+            lines.append([name, "0", *["not run"] * 3, *[""] * 6])
+            continue
+        scores = [row["auroc"]["own"] for row in left_out.get(arm, [])]
+        knn = [row["knn"] for row in rows if row["knn"] is not None]
+        lines.append(
+            [
+                name,
+                str(len(rows)),
+                *(_spread(last(rows, x)) for x in _FIGURES),
+                _spread(knn) if knn else "–",
+                _spread(scores) if scores else "not run",
+                str(sum(row["failed"] for row in rows)),
+                _spread([r["beta"] / (2 * r["energy"]) for r in rows]),
+                f"{study_grid.seconds_per_step(arm):.3f}",
+                f"{max(row['peak_mb'] for row in rows)}",
+            ]
+        )
+    return _markdown(lines)
+
+
+def peers_table():
+    """A row a peer."""
+    rows = json.loads((RESULTS / "study_peers.json").read_text())
+    lines = [["peer", "Fréchet", "precision", "coverage", "seconds"]]
+    lines.append(["---"] * len(lines[0]))
+    for peer in dict.fromkeys(row["peer"] for row in rows):
+        mine = [row for row in rows if row["peer"] == peer]
+        figures = [_spread([row[x] for row in mine]) for x in _FIGURES]
+        lines.append(
+            [peer, *figures, f"{np.mean([r['seconds'] for r in mine]):.1f}"]
+        )
+    return _markdown(lines)
+
+
+def draw(sides, path):
+    """Draws every seed's figures against the time of training."""
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+    for axis, name in zip(axes, _FIGURES):
+        for arm, rows in sides.items():
+            color = _COLORS[arm.partition("+")[0]]
+            for row in rows:
+                values = [point[name] for point in row["curve"]]
+                axis.plot(seconds(row), values, color=color, lw=0.7, alpha=0.6)
+            if rows:
+                mean = np.mean(
+                    [[p[name] for p in row["curve"]] for row in rows], axis=0
+                )
+                label = arm.partition("+")[0]
+                axis.plot(
+                    seconds(rows[0]), mean, color=color, lw=2, label=label
+                )
+        axis.set_xlabel("seconds of training on one core")
+        axis.set_title(name.replace("_", " "))
+    axes[0].set_yscale("log")
+    axes[1].set_ylim(0, 1)
+    axes[2].set_ylim(0, 1)
+    axes[0].legend(frameon=False)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _summary(result):
+    lines = [["", "plain", "CLEL", "difference", "95% interval"]]
+    lines.append(["---"] * len(lines[0]))
+    for name in _FIGURES:
+        x = result[name]
+        lines.append(
+            [
+                name.replace("_", " "),
+                f"{x['plain']:.3f}",
+                f"{x['clel']:.3f}",
+                f"{x['difference']:+.3f}",
+                f"{x['low']:+.3f} to {x['high']:+.3f}",
+            ]
+        )
+    shares = result["time_to_end"]
+    reached = sorted(x for x in shares if x is not None)
+    told = ", ".join(f"{x:.0%}" for x in reached) or "none"
+    return (
+        f"{_markdown(lines)}\n\nCLEL reached the plain model's last mean "
+        f"distance in {len(reached)} of {len(shares)} seeds, after these "
+        f"shares of its time: {told}."
+    )
+
+
+def _told_missing(names):
+    if not names:
+        return "No cell is missing."
+    return f"Missing, {len(names)} cells: {', '.join(names)}."
+
+
+def _spread(values):
+    """The mean of several seeds, and their smallest and largest value."""
+    mean, low, high = (f"{f(values):.2f}" for f in (np.mean, np.min, np.max))
+    return f"{mean} ({low} to {high})"
+
+
+def _markdown(lines):
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

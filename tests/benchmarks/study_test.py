@@ -1,0 +1,167 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import study
+import study_grid
+import study_report
+
+
+def test_both_sides_have_an_equal_budget():
+    tuning = study_grid.tuning()
+    tried = {
+        arm: {
+            (cell.arm.removeprefix(arm), cell.seed, cell.seconds)
+            for cell in tuning
+            if cell.arm.partition("+")[0] == arm
+        }
+        for arm in (study_grid.PLAIN, study_grid.CLEL)
+    }
+    assert tried[study_grid.PLAIN] == tried[study_grid.CLEL]
+    assert len(tuning) == 2 * len(tried[study_grid.PLAIN])
+
+
+def test_nothing_is_tuned_on_the_seeds_that_are_compared():
+    tuned = {cell.seed for cell in study_grid.tuning()}
+    for group in (study_grid.primary, study_grid.descriptive):
+        assert not tuned & {cell.seed for cell in group()}
+
+
+def test_cells_tell_their_results_apart():
+    groups = [group() for group in study_grid.GROUPS.values()]
+    cells = {cell for group in groups for cell in group}
+    assert len({cell.key for cell in cells}) == len(cells)
+    assert len({cell.name for cell in cells}) == len(cells)
+
+
+def test_an_arm_changes_what_it_names_and_nothing_else():
+    usual = study_grid.Cell("clel", 0).recipe()
+    changed = study_grid.Cell("published_beta", 0).recipe()
+    assert changed["model"].pop("beta") == 0.01
+    assert usual["model"].pop("beta") == 0.001
+    changed["recipe"].pop("steps"), usual["recipe"].pop("steps")
+    assert changed == usual
+
+
+def test_plain_has_neither_encoder_nor_guidance():
+    recipe = study_grid.Cell("plain", 0).recipe()
+    assert "encoder" not in recipe and recipe["model"]["beta"] == 0.0
+
+
+def test_steps_are_what_the_seconds_allow(monkeypatch, tmp_path):
+    path = tmp_path / "rates.json"
+    rates = {"plain": 0.1, "clel": 0.2, "clel+visits_10": 0.15}
+    path.write_text(json.dumps({"seconds_per_step": rates}))
+    monkeypatch.setattr(study_grid, "RATES", path)
+    assert study_grid.steps("plain", 300) == 3000
+    assert study_grid.steps("clel", 300) == 1520  # a multiple of 40
+    assert study_grid.steps("clel+visits_10", 300) == 2000
+    assert study_grid.steps("clel+age_140", 300) == 1520
+
+
+@pytest.fixture
+def seconds_are_steps(monkeypatch):
+    monkeypatch.setattr(study_grid, "seconds_per_step", lambda arm: 1.0)
+
+
+def _row(distances, arm="clel", precision=0.5):
+    curve = [
+        {
+            "step": 100 * 2**i,
+            "frechet_distance": distance,
+            "precision": precision,
+            "coverage": 0.25,
+        }
+        for i, distance in enumerate(distances)
+    ]
+    return {"arm": arm, "curve": curve}
+
+
+@pytest.mark.parametrize(
+    "goal,expected",
+    [
+        (4.0, 100.0),
+        (9.0, 100.0),  # before the first point: no earlier than it
+        (1.0, 400.0),
+        (2.0, 200.0),
+        (2.0**0.5, 200.0 * 2.0**0.5),  # distance ~ 1 / time between points
+        (0.5, None),
+    ],
+)
+def test_time_to_a_distance(seconds_are_steps, goal, expected):
+    time = study_report.time_to(_row([4.0, 2.0, 1.0]), goal)
+    assert time == (expected and pytest.approx(expected))
+
+
+def test_comparison_of_known_rows(seconds_are_steps):
+    plain = [_row([4.0, 2.0, 1.0], "plain", 0.4) for _ in range(3)]
+    clel = [_row([4.0, 1.0, 0.5]), _row([4.0, 3.0, 1.5])]
+    result = study_report.comparison(plain, clel)
+    assert result["precision"] == {
+        "plain": pytest.approx(0.4),
+        "clel": 0.5,
+        "difference": pytest.approx(0.1),
+        "low": pytest.approx(0.1),
+        "high": pytest.approx(0.1),
+    }
+    distance = result["frechet_distance"]
+    assert distance["difference"] == 0.0
+    # Means of two drawn from 0.5 and 1.5, a quarter of them of each alone.
+    assert (distance["low"], distance["high"]) == (-0.5, 0.5)
+    assert result["time_to_end"] == [pytest.approx(0.5), None]
+
+
+def test_missing_cells_are_named():
+    cell, *others = study_grid.primary()
+    names = study_report.missing({x.key: {} for x in others})
+    assert cell.name in names and others[0].name not in names
+
+
+def test_finished_cells_are_kept_and_not_run_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "RESULTS", tmp_path / "study.jsonl")
+    assert study.rows() == {}
+    made = []
+
+    def finish(cells, jobs, folder):
+        for cell in cells:
+            made.append(cell)
+            row = {**dataclasses.asdict(cell), "failed": False}
+            figures = {x: 0.5 for x in study_report._FIGURES}
+            yield {
+                **row,
+                "key": cell.key,
+                "name": cell.name,
+                "curve": [{"step": 1, **figures}],
+            }
+
+    monkeypatch.setattr(study, "_results", finish)
+    cells = study_grid.short()
+    study.run(cells[:1], 1, tmp_path)
+    assert [*study.rows()] == [cells[0].key]
+    monkeypatch.setattr("sys.argv", ["study.py", "short"])
+    study.main()
+    assert made == cells
+    assert [*study.rows()] == [cell.key for cell in cells]
+
+
+@pytest.mark.slow
+def test_a_cell_is_trained_and_judged(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "RESULTS", tmp_path / "study.jsonl")
+    cell = study_grid.Cell("clel", 0, 8)
+    study.run([cell], 1, tmp_path / "runs")
+    row = study.rows()[cell.key]
+    points = row["curve"]
+    assert (
+        points[-1]["step"] == row["steps"] == cell.recipe()["recipe"]["steps"]
+    )
+    distances = [point["frechet_distance"] for point in points]
+    assert distances[-1] < distances[0]
+    summary = json.loads(
+        (tmp_path / "runs" / cell.name / "summary.json").read_text()
+    )
+    # The last point is of the samples that the run itself is judged by.
+    np.testing.assert_allclose(
+        distances[-1], summary["frechet_distance"], rtol=1e-3
+    )
+    assert 0.5 < row["knn"] < 1.0 and row["failed"] is (distances[-1] > 1.1)
