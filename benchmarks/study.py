@@ -1,13 +1,15 @@
 """The reproduction study: does contrastive guidance make training better?
 
   python benchmarks/study.py GROUP ... [--jobs=2] [--runs=runs/study]
+    [--cifar10=FILE]
 
 Runs the cells of groups (see `study_grid.GROUPS`), each on one core and in a
 process of its own, as many at a time as --jobs. A cell that is finished is a
 row of benchmarks/results/study.jsonl and not run again; one that was stopped
 goes on from its last checkpoint in --runs. `rates` measures what a step of each
-arm takes, which sets how many steps an arm has in the same time; it must be the
-only thing that runs.
+arm takes, which sets how many steps an arm has in the same time; nothing else
+may run then. FILE, which `rates` and `cifar16` need once, is an npz file of
+CIFAR-10 with `x_train`, `y_train`, `x_test` and `y_test`.
 """
 
 import argparse
@@ -23,6 +25,9 @@ from concurrent import futures
 
 import machine
 import study_grid
+import study_judges
+
+import clel_tf
 
 ROOT = study_grid.HERE.parent
 RESULTS = study_grid.HERE / "results" / "study.jsonl"
@@ -32,6 +37,7 @@ CELL = study_grid.HERE / "study_cell.py"
 def main():
     options = _options()
     if options.groups == ["rates"]:
+        _prepare(study_grid.probes(), options)
         measure_rates(options.jobs, options.runs)
         return
     cells = []
@@ -40,16 +46,18 @@ def main():
     found = rows()
     missing = [cell for cell in cells if cell.key not in found]
     print(f"{len(cells)} cells, of which {len(missing)} are to be run.")
+    _prepare(missing, options)
     run(missing, options.jobs, options.runs)
 
 
 def measure_rates(jobs, folder):
     """Writes seconds a step of each arm, on cores that are all busy."""
-    rates = {}
+    record = {name: {} for name in study_grid.RECIPES}
     for row in _results(study_grid.probes(), jobs, folder):
-        rates[row["arm"]] = row["seconds_per_step"]
-        print(f"{row['arm']:24} {row['seconds_per_step']:.3f} s", flush=True)
-    record = {"machine": machine.describe(), "seconds_per_step": rates}
+        seconds = row["seconds_per_step"]
+        record[row["setting"]][row["arm"]] = seconds
+        print(f"{row['setting']:8} {row['arm']:24} {seconds:.3f} s", flush=True)
+    record["machine"] = machine.describe()
     study_grid.RATES.write_text(json.dumps(record, indent=2) + "\n")
 
 
@@ -70,6 +78,16 @@ def run(cells, jobs, folder):
         minutes = (time.perf_counter() - started) / 60
         left = minutes / count * (len(cells) - count)
         print(f"{told(row)}  {left:4.0f} min left", flush=True)
+
+
+def _prepare(cells, options):
+    """Makes what several cells would make at the same time."""
+    for setting in {cell.setting for cell in cells}:
+        folder = options.runs
+        spec = study_judges.data_of(setting, folder, options.cifar10)
+        images = clel_tf.data.load(spec)
+        study_judges.judge(setting, images, folder)
+        study_judges.classifier(setting, images, folder)
 
 
 def told(row):
@@ -133,7 +151,10 @@ def _options():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     runs_folder = ROOT / "runs" / "study"
     parser.add_argument("--runs", type=pathlib.Path, default=runs_folder)
-    return parser.parse_args()
+    parser.add_argument("--cifar10", type=pathlib.Path)
+    options = parser.parse_args()
+    options.runs = options.runs.absolute()
+    return options
 
 
 if __name__ == "__main__":

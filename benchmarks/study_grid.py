@@ -11,15 +11,20 @@ from clel_tf import presets
 from clel_tf.trainers import recipes
 
 HERE = pathlib.Path(__file__).resolve().parent
-# The preset as it was when the study began: arms stay what they were when the
-# preset changes.
-DIGITS = HERE / "recipes" / "study_digits.json"
+# Recipes by setting: the preset as it was when the study began, so that arms
+# stay what they were when it changes; and for CIFAR-10 at 16x16 its settings
+# with that size, the data's statistics and augmentation of colours.
+RECIPES = {
+    setting: HERE / "recipes" / f"study_{setting}.json"
+    for setting in ("digits", "cifar16")
+}
 RATES = HERE / "results" / "study_rates.json"
-# Where `study_cell` puts the frozen teacher, beside the runs.
+# Where `study_cell` puts the frozen teachers, beside the runs.
 CLASSIFIER = "classifier.keras"
 
 # Seconds of training on one core; tuning has half of them.
 SECONDS, TUNING_SECONDS, SHORT_SECONDS = 300, 150, 15
+CIFAR_SECONDS = 1200
 PROBE_STEPS, PROBE_SEED = 80, 99
 TUNING_SEED = 100
 # Seen by no tuning, of this study or of the preset.
@@ -118,6 +123,7 @@ ARMS = {
         model_class=reference_clel.ReferenceCLEL,
     ),
 }
+CIFAR_ARMS = PLAIN, CLEL, "frozen"
 DESCRIPTIVE = tuple(name for name in ARMS if name not in (PLAIN, CLEL))
 
 # Changes tried with the plain model and with CLEL alike.
@@ -151,7 +157,7 @@ class Cell:
         seconds: int or None. Training time of one core, which sets the steps;
             None for `PROBE_STEPS`.
         left_out: int or None. A class that is not trained on.
-        setting: str.
+        setting: str. One of `RECIPES`.
     """
 
     arm: str
@@ -182,12 +188,12 @@ class Cell:
         """The complete recipe, its number of steps included."""
         name, _, candidate = self.arm.partition("+")
         arm = ARMS[name]
-        recipe = json.loads(DIGITS.read_text())
+        recipe = json.loads(RECIPES[self.setting].read_text())
         recipe = recipes.with_teacher(recipe, arm.teacher)
         # An arm's own changes last: they are what it is about.
         changes = [*CANDIDATES[candidate], *arm.changes]
         recipe = recipes.override(recipe, changes)
-        recipe["recipe"]["steps"] = steps(self.arm, self.seconds)
+        recipe["recipe"]["steps"] = steps(self.arm, self.seconds, self.setting)
         if self.left_out is not None:
             recipe["data"] = f"without:{self.left_out}:digits"
         for part in presets.networks(recipe):
@@ -195,16 +201,17 @@ class Cell:
         return recipe
 
 
-def steps(arm, seconds):
+def steps(arm, seconds, setting="digits"):
     """Training steps of an arm in a time, a multiple of 40."""
     if seconds is None:
         return PROBE_STEPS
-    return max(round(seconds / seconds_per_step(arm) / 40), 1) * 40
+    rate = seconds_per_step(arm, setting)
+    return max(round(seconds / rate / 40), 1) * 40
 
 
-def seconds_per_step(arm):
+def seconds_per_step(arm, setting="digits"):
     """Seconds of one core that a step takes, as they were measured."""
-    rates = json.loads(RATES.read_text())["seconds_per_step"]
+    rates = json.loads(RATES.read_text())[setting]
     return rates.get(arm) or rates[arm.partition("+")[0]]
 
 
@@ -219,7 +226,10 @@ def probes():
     candidates = [f"{arm}+{x}" for arm in (PLAIN, CLEL) for x in _SLOWER]
     tuned_arms = [tuned(arm) for arm in ARMS]
     arms = dict.fromkeys([*ARMS, *candidates, *tuned_arms])
-    return [Cell(arm, PROBE_SEED, None) for arm in arms]
+    digits = [Cell(arm, PROBE_SEED, None) for arm in arms]
+    return digits + [
+        Cell(arm, PROBE_SEED, None, setting="cifar16") for arm in CIFAR_ARMS
+    ]
 
 
 def tuning():
@@ -258,6 +268,15 @@ def classes():
     ]
 
 
+def cifar16():
+    """Plain, CLEL and a frozen teacher on CIFAR-10 at 16x16."""
+    return [
+        Cell(arm, seed, CIFAR_SECONDS, setting="cifar16")
+        for seed in DESCRIPTIVE_SEEDS
+        for arm in CIFAR_ARMS
+    ]
+
+
 def short():
     """The primary comparison in a minute, to see that all of it runs."""
     return [Cell(arm, 0, SHORT_SECONDS) for arm in (PLAIN, CLEL)]
@@ -265,5 +284,5 @@ def short():
 
 GROUPS = {
     group.__name__: group
-    for group in (short, tuning, primary, descriptive, classes)
+    for group in (short, tuning, primary, descriptive, classes, cifar16)
 }

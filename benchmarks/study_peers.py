@@ -64,7 +64,7 @@ PEERS = {
 def main():
     digits = data.load("digits")
     images = ((digits.x_train + 0.5) / digits.levels).reshape(-1, 64)
-    judge = study_judges.judge("digits")
+    judge = study_judges.judge("digits", digits, None)
     rows = []
     for name, sample in PEERS.items():
         for seed in study_grid.DESCRIPTIVE_SEEDS:

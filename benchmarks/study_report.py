@@ -36,6 +36,8 @@ def main():
             "### Primary comparison\n\n" + arms_table(sides, found),
             "### Arms\n\n"
             + arms_table(of_arms(study_grid.descriptive(), found), found),
+            "### CIFAR-10 at 16x16\n\n"
+            + arms_table(of_arms(study_grid.cifar16(), found), found),
             "### Peers\n\n" + peers_table(),
             _told_missing(record["missing"]),
         ]
@@ -100,7 +102,7 @@ def last(rows, name):
 def seconds(row):
     """Seconds of training at the points of a row's curve."""
     steps = np.array([point["step"] for point in row["curve"]])
-    return steps * study_grid.seconds_per_step(row["arm"])
+    return steps * study_grid.seconds_per_step(row["arm"], row["setting"])
 
 
 def time_to(row, goal):
@@ -129,6 +131,7 @@ def missing(found):
         *study_grid.primary(),
         *study_grid.descriptive(),
         *study_grid.classes(),
+        *study_grid.cifar16(),
     ]
     return [cell.name for cell in cells if cell.key not in found]
 
@@ -181,7 +184,9 @@ def arms_table(arms, found):
         if not rows:
             lines.append([name, "0", *["not run"] * 3, *[""] * 6])
             continue
-        scores = [row["auroc"]["own"] for row in left_out.get(arm, [])]
+        scores = []
+        if rows[0]["setting"] == "digits":
+            scores = [row["auroc"]["own"] for row in left_out.get(arm, [])]
         knn = [row["knn"] for row in rows if row["knn"] is not None]
         lines.append(
             [
@@ -192,7 +197,7 @@ def arms_table(arms, found):
                 _spread(scores) if scores else "not run",
                 str(sum(row["failed"] for row in rows)),
                 _spread([r["beta"] / (2 * r["energy"]) for r in rows]),
-                f"{study_grid.seconds_per_step(arm):.3f}",
+                f"{study_grid.seconds_per_step(arm, rows[0]['setting']):.3f}",
                 f"{max(row['peak_mb'] for row in rows)}",
             ]
         )

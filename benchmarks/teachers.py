@@ -117,30 +117,43 @@ def accuracies(model):
     }
 
 
-def classifier(path):
-    """The path of the frozen encoder's file, which is made if need be."""
-    if not path.is_file():
-        digits = data.load("digits")
-        keras.utils.set_random_seed(0)
-        images = keras.Input(digits.image_shape)
-        x = images
-        for width in (32, 64):
-            x = keras.layers.Conv2D(width, 3, padding="same")(x)
-            x = keras.layers.BatchNormalization()(x)
-            x = keras.layers.MaxPooling2D()(keras.layers.ReLU()(x))
-        width = presets.get("digits")["energy_network"]["latent_dim"]
-        latents = keras.layers.Dense(width)(keras.layers.Flatten()(x))
-        classes = keras.layers.Dense(10)(keras.layers.ReLU()(latents))
-        network = keras.Model(images, classes)
-        network.compile(
-            optimizer="adam",
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        )
-        x = ((digits.x_train + 0.5) / digits.levels).astype("float32")
-        network.fit(x, digits.y_train, batch_size=64, epochs=20, verbose=0)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.new_file(path) as aside:
-            keras.Model(images, latents).save(aside)
+def classifier(path, images=None, widths=(32, 64), seed=0, epochs=20):
+    """The path of a frozen encoder's file, which is made if need be.
+
+    Args:
+        path: `pathlib.Path`.
+        images: `clel_tf.data.ImageData` with labels of ten classes, or None for
+            digits.
+        widths: tuple of ints, channels of the convolutions.
+        seed: int.
+        epochs: int.
+
+    Returns:
+        `pathlib.Path`, of the part of a classifier that its last layer reads.
+    """
+    if path.is_file():
+        return path
+    images = images or data.load("digits")
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input(images.image_shape)
+    x = inputs
+    for width in widths:
+        x = keras.layers.Conv2D(width, 3, padding="same")(x)
+        x = keras.layers.BatchNormalization()(x)
+        x = keras.layers.MaxPooling2D()(keras.layers.ReLU()(x))
+    width = presets.get("digits")["energy_network"]["latent_dim"]
+    latents = keras.layers.Dense(width)(keras.layers.Flatten()(x))
+    classes = keras.layers.Dense(10)(keras.layers.ReLU()(latents))
+    network = keras.Model(inputs, classes)
+    network.compile(
+        optimizer="adam",
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    x = ((images.x_train + 0.5) / images.levels).astype("float32")
+    network.fit(x, images.y_train, batch_size=64, epochs=epochs, verbose=0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.new_file(path) as aside:
+        keras.Model(inputs, latents).save(aside)
     return path
 
 

@@ -52,7 +52,7 @@ def test_plain_has_neither_encoder_nor_guidance():
 def test_steps_are_what_the_seconds_allow(monkeypatch, tmp_path):
     path = tmp_path / "rates.json"
     rates = {"plain": 0.1, "clel": 0.2, "clel+visits_10": 0.15}
-    path.write_text(json.dumps({"seconds_per_step": rates}))
+    path.write_text(json.dumps({"digits": rates}))
     monkeypatch.setattr(study_grid, "RATES", path)
     assert study_grid.steps("plain", 300) == 3000
     assert study_grid.steps("clel", 300) == 1520  # a multiple of 40
@@ -62,7 +62,7 @@ def test_steps_are_what_the_seconds_allow(monkeypatch, tmp_path):
 
 @pytest.fixture
 def seconds_are_steps(monkeypatch):
-    monkeypatch.setattr(study_grid, "seconds_per_step", lambda arm: 1.0)
+    monkeypatch.setattr(study_grid, "seconds_per_step", lambda *_: 1.0)
 
 
 def _row(distances, arm="clel", precision=0.5):
@@ -75,7 +75,7 @@ def _row(distances, arm="clel", precision=0.5):
         }
         for i, distance in enumerate(distances)
     ]
-    return {"arm": arm, "curve": curve}
+    return {"arm": arm, "setting": "digits", "curve": curve}
 
 
 @pytest.mark.parametrize(
