@@ -32,13 +32,14 @@ import clel_tf
 ROOT = study_grid.HERE.parent
 RESULTS = study_grid.HERE / "results" / "study.jsonl"
 CELL = study_grid.HERE / "study_cell.py"
+RATES = study_grid.HERE / "study_rates.py"
 
 
 def main():
     options = _options()
     if options.groups == ["rates"]:
-        _prepare(study_grid.probes(), options)
-        measure_rates(options.jobs, options.runs)
+        _prepare(study_grid.RECIPES, options)
+        measure_rates(options.runs)
         return
     cells = []
     for group in options.groups:
@@ -46,18 +47,18 @@ def main():
     found = rows()
     missing = [cell for cell in cells if cell.key not in found]
     print(f"{len(cells)} cells, of which {len(missing)} are to be run.")
-    _prepare(missing, options)
+    _prepare({cell.setting for cell in missing}, options)
     run(missing, options.jobs, options.runs)
 
 
-def measure_rates(jobs, folder):
-    """Writes seconds a step of each arm, on cores that are all busy."""
-    record = {name: {} for name in study_grid.RECIPES}
-    for row in _results(study_grid.probes(), jobs, folder):
-        seconds = row["seconds_per_step"]
-        record[row["setting"]][row["arm"]] = seconds
-        print(f"{row['setting']:8} {row['arm']:24} {seconds:.3f} s", flush=True)
-    record["machine"] = machine.describe()
+def measure_rates(folder):
+    """Writes seconds a step of each arm on one core, setting by setting."""
+    record = {"machine": machine.describe()}
+    core = min(os.sched_getaffinity(0))
+    for setting in study_grid.RECIPES:
+        command = [sys.executable, str(RATES), setting, str(folder)]
+        printed = _on_core(core, command, None)
+        record[setting] = json.loads(printed.splitlines()[-1])
     study_grid.RATES.write_text(json.dumps(record, indent=2) + "\n")
 
 
@@ -80,9 +81,25 @@ def run(cells, jobs, folder):
         print(f"{told(row)}  {left:4.0f} min left", flush=True)
 
 
-def _prepare(cells, options):
+def _on_core(core, command, log):
+    """What a command prints that has one core, and one thread for its work."""
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        env={**os.environ, "TF_NUM_INTRAOP_THREADS": "1"},
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )
+    if done.returncode:
+        where = f"; see {log.name}" if log else ""
+        raise SystemExit(f"{' '.join(command)} failed{where}.")
+    return done.stdout
+
+
+def _prepare(settings, options):
     """Makes what several cells would make at the same time."""
-    for setting in {cell.setting for cell in cells}:
+    for setting in settings:
         folder = options.runs
         spec = study_judges.data_of(setting, folder, options.cifar10)
         images = clel_tf.data.load(spec)
@@ -122,18 +139,9 @@ def _run(cell, cores, folder):
     fields = dataclasses.asdict(cell)
     command = [sys.executable, str(CELL), json.dumps(fields), str(workdir)]
     with workdir.with_name(workdir.name + ".log").open("a") as log:
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env={**os.environ, "TF_NUM_INTRAOP_THREADS": "1"},
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-        )
+        printed = _on_core(core, command, log)
     cores.put(core)
-    if done.returncode:
-        raise SystemExit(f"{cell.name} failed: see {log.name}.")
-    row = json.loads(done.stdout.splitlines()[-1])
+    row = json.loads(printed.splitlines()[-1])
     return {
         "key": cell.key,
         "name": cell.name,

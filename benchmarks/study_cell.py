@@ -76,14 +76,7 @@ def run(cell, workdir):
     Returns:
         dict for JSON.
     """
-    recipe = cell.recipe()
-    folder = workdir.parents[2]
-    whole = clel_tf.data.load(study_judges.data_of(cell.setting, folder))
-    if cell.left_out is None:
-        recipe["data"] = whole.spec
-    if recipe["teacher"]["kind"] == "frozen":
-        path = study_judges.classifier(cell.setting, whole, folder)
-        recipe["teacher"]["path"] = str(path)
+    recipe, whole = prepared(cell, workdir.parents[2])
     steps = recipe["recipe"]["steps"]
     config = train_lib.TrainConfig(
         preset="study",
@@ -94,7 +87,7 @@ def run(cell, workdir):
     curve = Curve(
         workdir.with_name(workdir.name + "-curve"),
         judged_steps(cell, steps),
-        study_judges.judge(cell.setting, whole, folder),
+        study_judges.judge(cell.setting, whole, workdir.parents[2]),
         cell.seed,
     )
     summary = train_lib.train(
@@ -119,31 +112,49 @@ def run(cell, workdir):
         "beta": model.beta,
         "versions": summary["versions"],
     }
-    if cell.seconds is None:
-        return row
     if cell.left_out is None:
         return {**row, "knn": knn(model, whole), "curve": points}
     return {**row, "auroc": auroc(model, cell.left_out)}
 
 
+def prepared(cell, folder):
+    """A cell's recipe with the paths of its files, and its setting's images.
+
+    Args:
+        cell: `study_grid.Cell`.
+        folder: `pathlib.Path` of the study's runs.
+    """
+    recipe = cell.recipe()
+    whole = clel_tf.data.load(study_judges.data_of(cell.setting, folder))
+    if cell.left_out is None:
+        recipe["data"] = whole.spec
+    if recipe["teacher"]["kind"] == "frozen":
+        path = study_judges.classifier(cell.setting, whole, folder)
+        recipe["teacher"]["path"] = str(path)
+    return recipe, whole
+
+
 def judged_steps(cell, steps):
     """After which steps samples are judged: multiples of 10."""
-    if cell.left_out is not None or cell.seconds is None:
+    if cell.left_out is not None:
         return set()
+    if cell.seconds == study_grid.TUNING_SECONDS:
+        return {steps}
     return {round(fraction * steps / 10) * 10 for fraction in FRACTIONS}
 
 
 def seconds_per_step(workdir):
-    """The median over the run: what a step takes, pictures aside."""
+    """The lower quartile over a run: slow spells of a machine only add."""
     with (workdir / "timing.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     first = [0, *(int(row["step"]) for row in rows)]
     return float(
-        np.median(
+        np.percentile(
             [
                 float(row["seconds"]) / (int(row["step"]) - before)
                 for row, before in zip(rows, first)
-            ]
+            ],
+            25,
         )
     )
 

@@ -25,7 +25,6 @@ CLASSIFIER = "classifier.keras"
 # Seconds of training on one core; tuning has half of them.
 SECONDS, TUNING_SECONDS, SHORT_SECONDS = 300, 150, 15
 CIFAR_SECONDS = 1200
-PROBE_STEPS, PROBE_SEED = 80, 99
 TUNING_SEED = 100
 # Seen by no tuning, of this study or of the preset.
 SEEDS = tuple(range(10))
@@ -141,8 +140,16 @@ CANDIDATES = {
     "batch_32": ("recipe.batch_size=32",),
     "buffer_512": ("replay_buffer.capacity=512",),
 }
-# Those whose steps take another time.
-_SLOWER = ("visits_10", "visits_40", "silu", "batch_32")
+# Those whose steps do other work than their arm's; all other arms do CLEL's.
+_OTHER_WORK = ("visits_10", "visits_40", "silu", "batch_32")
+_OF_OTHER_WORK = (
+    PLAIN,
+    CLEL,
+    "frozen",
+    "augmented_chains",
+    "published_spectral_norm",
+    "published",
+)
 # The best of them, of the one seed of tuning; see `tuning`.
 TUNED = {PLAIN: "", CLEL: ""}
 
@@ -155,7 +162,7 @@ class Cell:
         arm: str. A name of `ARMS`, and "+" and one of `CANDIDATES` if changed.
         seed: int.
         seconds: int or None. Training time of one core, which sets the steps;
-            None for `PROBE_STEPS`.
+            None for one step.
         left_out: int or None. A class that is not trained on.
         setting: str. One of `RECIPES`.
     """
@@ -204,7 +211,7 @@ class Cell:
 def steps(arm, seconds, setting="digits"):
     """Training steps of an arm in a time, a multiple of 40."""
     if seconds is None:
-        return PROBE_STEPS
+        return 1
     rate = seconds_per_step(arm, setting)
     return max(round(seconds / rate / 40), 1) * 40
 
@@ -212,7 +219,11 @@ def steps(arm, seconds, setting="digits"):
 def seconds_per_step(arm, setting="digits"):
     """Seconds of one core that a step takes, as they were measured."""
     rates = json.loads(RATES.read_text())[setting]
-    return rates.get(arm) or rates[arm.partition("+")[0]]
+    name, _, candidate = arm.partition("+")
+    like = name if name in _OF_OTHER_WORK else CLEL
+    if candidate in _OTHER_WORK:
+        like += f"+{candidate}"
+    return rates[like]
 
 
 def tuned(arm):
@@ -221,15 +232,13 @@ def tuned(arm):
     return f"{arm}+{candidate}" if candidate else arm
 
 
-def probes():
-    """A short cell of every arm whose steps take a time of their own."""
-    candidates = [f"{arm}+{x}" for arm in (PLAIN, CLEL) for x in _SLOWER]
-    tuned_arms = [tuned(arm) for arm in ARMS]
-    arms = dict.fromkeys([*ARMS, *candidates, *tuned_arms])
-    digits = [Cell(arm, PROBE_SEED, None) for arm in arms]
-    return digits + [
-        Cell(arm, PROBE_SEED, None, setting="cifar16") for arm in CIFAR_ARMS
-    ]
+def timed_arms(setting):
+    """Arms of a setting whose steps do work of their own."""
+    if setting != "digits":
+        return CIFAR_ARMS
+    changed = [f"{arm}+{x}" for arm in (PLAIN, CLEL) for x in _OTHER_WORK]
+    tuned_arms = map(tuned, _OF_OTHER_WORK)
+    return tuple(dict.fromkeys([*_OF_OTHER_WORK, *changed, *tuned_arms]))
 
 
 def tuning():

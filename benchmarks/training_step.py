@@ -81,10 +81,10 @@ def phases(model, batch):
         OTHER: _all_else(model, pixels),
     }
     compiled = {name: _compiled(part) for name, part in parts.items()}
-    return {STEP: _step(model, pixels), **compiled}
+    return {STEP: step_of(model, pixels), **compiled}
 
 
-def _step(model, pixels):
+def step_of(model, pixels):
     """What `fit` calls for a batch."""
     model.make_train_function()
     batches = iter(tf.data.Dataset.from_tensors(pixels).repeat())
