@@ -32,7 +32,7 @@ class ReferenceSpectralNorm(CLEL):
             averaged.v.assign(live.v.value)
             averaged.refresh()
 
-    def _move(self, images, keys):
+    def _move(self, images, keys, ages):
         network = self.energy_network
         return self.sampler.run(
             lambda x: half_square(network(x, training=True)[0]), images, keys

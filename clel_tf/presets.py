@@ -4,9 +4,11 @@ A recipe is a plain dict, as it stands in a run's `config.json`; each of its
 parts holds the arguments of the class of that name; `chain_augmentation` holds
 what differs there from `augmentation`, and `teacher` its `kind` of `TEACHERS`
 besides its arguments ("frozen" takes the `path` of the encoder's file; of
-"frozen" and "none" there is no part `encoder`). The networks' `dtype` is "auto"
-where it is not given. A JSON file of the same form is a recipe of one's own;
-`clel-train --set part.name=value` changes one.
+"frozen" and "none" there is no part `encoder`). A number of `sampler` may be a
+schedule of the chain's step, as Keras writes it: {"class_name": "CosineDecay",
+"config": {...}}. The networks' `dtype` is "auto" where it is not given. A JSON
+file of the same form is a recipe of one's own; `clel-train --set
+part.name=value` changes one.
 """
 
 import builtins
@@ -46,10 +48,22 @@ _WITHOUT_ENCODER = ("frozen", "none")
 if TYPE_CHECKING:
     from clel_tf.models.clel import CLEL
 
+
+def _sampler(**options):
+    """SGLD, whose schedules stand in a recipe as their configurations."""
+    schedule = keras.optimizers.schedules.deserialize
+    return SGLD(
+        **{
+            name: schedule(value) if isinstance(value, dict) else value
+            for name, value in options.items()
+        }
+    )
+
+
 _PARTS = {
     "energy_network": EnergyResNet,
     "encoder": ResNetEncoder,
-    "sampler": SGLD,
+    "sampler": _sampler,
     "replay_buffer": ReplayBuffer,
     "augmentation": SimCLRAugmentation,
     "chain_augmentation": SimCLRAugmentation,

@@ -229,6 +229,21 @@ def test_a_missing_argument_is_refused_with_its_parts_name():
         presets.build(config)
 
 
+def test_a_samplers_numbers_may_be_schedules():
+    recipe = presets.get("digits")
+    recipe["sampler"]["noise_scale"] = {
+        "class_name": "PolynomialDecay",
+        "config": {
+            "initial_learning_rate": 0.02,
+            "decay_steps": 100,
+            "end_learning_rate": 0.0,
+        },
+    }
+    built = presets.build(json.loads(json.dumps(recipe)))
+    noise = [float(built.sampler.noise_scale(i)) for i in (0, 50, 100)]
+    np.testing.assert_allclose(noise, [0.02, 0.01, 0.0], atol=1e-8)
+
+
 def test_an_unknown_part_is_refused():
     with pytest.raises(ValueError, match="received: 'replay_bufer'"):
         presets.build({**tiny(), "replay_bufer": {"capacity": 4}})

@@ -238,20 +238,22 @@ class ChainSampling:
         num_steps=None,
         first_step=0,
         leading=False,
+        ages=None,
     ):
         """Images and what the last step saw of chains with one network."""
 
-        def run(initial, keys, rows):
+        def run(initial, keys, rows, ages):
+            aged = sampler if ages is None else sampler.aged(ages)
             bound = energies.Bound(
                 energy, rows, network, sampler.langevin_temperature, leading
             )
-            return sampler.run(
+            return aged.run(
                 bound, initial, keys, num_steps, bound.project, first_step
             )
 
         if halved:
-            return in_halves(run, initial, keys, rows)
-        return run(initial, keys, rows)
+            return in_halves(run, initial, keys, rows, ages)
+        return run(initial, keys, rows, ages)
 
     def _best_candidates(
         self,

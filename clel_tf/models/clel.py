@@ -394,7 +394,8 @@ class CLEL(JointEnergyModel):
         chains = self.replay_buffer.draw(keys.buffer, batch_size)
         rows = tf.range(batch_size)
         start = self._transition(chains, keys, rows)
-        images, info = self._move(start, random.fold_in(keys.chain, rows))
+        chain_keys = random.fold_in(keys.chain, rows)
+        images, info = self._move(start, chain_keys, chains.ages)
         moved = chains._replace(
             images=images,
             ages=chains.ages + self.sampler.num_steps,
@@ -414,14 +415,15 @@ class CLEL(JointEnergyModel):
             where=chains.ages > 0,
         )
 
-    def _move(self, images, keys):
+    def _move(self, images, keys, ages):
         """Runs the live network's chains; gives images and `LangevinInfo`."""
         network = inference_function(self.energy_network)
         halved = halves_pay(self.sampler.jit_compile)
         marginal = energies.Marginal()
         sampler = self.sampler
         if isinstance(sampler, SGLD):
-            sampler = sampler.scaled(self.vital_signs.step_size_scale.value)
+            scale = self.vital_signs.step_size_scale.value
+            sampler = sampler.tabulated().scaled(scale)
         return self._run_chains(
             network,
             sampler,
@@ -430,6 +432,7 @@ class CLEL(JointEnergyModel):
             images,
             keys,
             marginal.rows(keys),
+            ages=ages,
         )
 
     def losses_of(self, positives, negatives, keys, labels=None):

@@ -67,11 +67,11 @@ def langevin_step(
             energy of a row must depend on that row alone.
         keys: uint64 tensor of shape `(n,)`, one key of `clel_tf.random` a
             chain; step `t` draws from `fold_in(key, t)`.
-        step_size: float or scalar tensor > 0, in squared pixel units per unit
-            of energy, or a schedule: a function of the chain's step, an int32
-            scalar tensor, giving such a scalar.
-        noise_scale: float, scalar or `(n, 1, ...)` tensor >= 0, or a schedule.
-            Standard deviation of the noise of one step, in pixel units.
+        step_size: float, scalar or `(n,)` tensor > 0, in squared pixel units
+            per unit of energy, or a schedule: a function of the chain's step,
+            an int32 scalar tensor, giving such a value.
+        noise_scale: likewise, >= 0. Standard deviation of the noise of one
+            step, in pixel units.
         gradient_clip: float or None. Bound on each element of the gradient.
         project: None, or a function of float32 `(n, ...)` giving samples of
             that shape, applied last: a constraint that holds exactly, such as
@@ -87,8 +87,8 @@ def langevin_step(
     noise = random.normal(
         random.fold_in(keys, state.step), tuple(state.samples.shape[1:])
     )
-    step_size = _at(step_size, state.step)
-    noise_scale = _at(noise_scale, state.step)
+    step_size = _at(step_size, state)
+    noise_scale = _at(noise_scale, state)
     samples = state.samples - step_size * drift + noise_scale * noise
     samples = tf.clip_by_value(samples, 0.0, 1.0)
     samples = chain.projected(samples, project)
@@ -140,5 +140,10 @@ def run_chain(state, energy_fn, keys, num_steps, **kwargs):
     )
 
 
-def _at(value, step):
-    return tf.cast(value(step), tf.float32) if callable(value) else value
+def _at(value, state):
+    """A number, or a schedule's at a step; of one a row, beside the samples."""
+    if callable(value):
+        value = tf.cast(value(state.step), tf.float32)
+    if getattr(value, "shape", None) and value.shape.rank == 1:
+        return tf.reshape(value, [-1] + [1] * (state.samples.shape.rank - 1))
+    return value

@@ -119,6 +119,19 @@ class Sampler:
             run = tf.function(run, jit_compile=True, autograph=False)
         return run(initial, keys, tf.convert_to_tensor(steps, tf.int32))
 
+    def aged(self, ages):
+        """The sampler of chains that go on: schedules begin at their ages.
+
+        They have to take tensors of steps, as Keras's own do not all.
+
+        Args:
+            ages: int32 tensor of shape `(n,)`, steps that each row has made.
+
+        Returns:
+            The sampler itself, or a copy for these chains only.
+        """
+        return self
+
     def largest_step_size(self, num_steps):
         """The largest step size of a chain of `num_steps` steps, a float."""
         return _largest_step_size(self, num_steps)

@@ -1,6 +1,7 @@
 import copy
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from clel_tf.samplers import chain
@@ -21,7 +22,8 @@ class SGLD(Sampler):
     Args:
         step_size: float > 0. Step size, in squared pixel units per unit of
             energy. Or a `keras.optimizers.schedules.LearningRateSchedule` of
-            the chain's step, which is 0 at the start of every run.
+            the chain's step, which is 0 at the start of a run; of the replay
+            buffer's chains in training, of their age.
         noise_scale: float >= 0, or such a schedule. Standard deviation of each
             step's noise, in pixel units.
         num_steps: int >= 1. Steps between two updates of a model in training.
@@ -65,6 +67,8 @@ class SGLD(Sampler):
         self.step_size = step_size
         self.noise_scale = noise_scale
         self.gradient_clip = gradient_clip
+        # Copies for chains keep it: it cannot be read off their functions.
+        self._temperature = first_noise**2 / (2.0 * first_step)
 
     @property
     def langevin_temperature(self):
@@ -72,8 +76,7 @@ class SGLD(Sampler):
 
         Of schedules it is the temperature of step 0.
         """
-        noise_scale = first_value(self.noise_scale)
-        return noise_scale**2 / (2.0 * first_value(self.step_size))
+        return self._temperature
 
     def init(self, energy_fn, initial, project=None):
         """Returns the `LangevinState` at `project(initial)`."""
@@ -109,6 +112,29 @@ class SGLD(Sampler):
         copied.noise_scale = _times(self.noise_scale, tf.sqrt(scale))
         return copied
 
+    def tabulated(self):
+        """A copy whose schedules take tensors of steps of any shape.
+
+        Beyond `sample_steps` they stay at the last of so many values.
+
+        Returns:
+            `SGLD`, for chains only: its functions have no configuration.
+        """
+        return self._mapped(lambda value: _tabulated(value, self.sample_steps))
+
+    def aged(self, ages):
+        return self._mapped(lambda value: lambda step: value(ages + step))
+
+    def _mapped(self, function):
+        """The sampler itself, or a copy of other schedules if it has any."""
+        copied = self
+        for name in ("step_size", "noise_scale"):
+            value = getattr(self, name)
+            if callable(value):
+                copied = copy.copy(self) if copied is self else copied
+                setattr(copied, name, function(value))
+        return copied
+
     def get_config(self):
         return {
             "step_size": config_of(self.step_size),
@@ -116,6 +142,13 @@ class SGLD(Sampler):
             **super().get_config(),
             "gradient_clip": self.gradient_clip,
         }
+
+
+def _tabulated(schedule, num_steps):
+    with tf.init_scope():
+        values = np.array([float(schedule(i)) for i in range(num_steps)])
+    values = tf.constant(values, tf.float32)
+    return lambda step: tf.gather(values, tf.minimum(step, num_steps - 1))
 
 
 def _times(value, scale):

@@ -67,6 +67,22 @@ def model():
 # === Training ===
 
 
+def test_schedules_of_chains_in_training_are_of_their_ages():
+    # Steps end at an age of 3, which chains have after their first visit.
+    stop = keras.optimizers.schedules.PiecewiseConstantDecay([2], [0.5, 1e-12])
+    model = tiny_model(
+        sampler={"step_size": stop, "noise_scale": 0.0, "num_steps": 3},
+        model={"chain_augmentation_probability": 0.0},
+        replay_buffer={"max_age": None, "capacity": 8, "storage": "float32"},
+    )
+    keys = model._step_keys()
+    born, _ = model.negatives(keys, 8)
+    assert np.all(born.travel > 0.0) and np.all(born.ages == 3)
+    model.replay_buffer.write(born)
+    gone_on, _ = model.negatives(keys, 8)
+    np.testing.assert_allclose(gone_on.travel, 0.0, atol=1e-9)
+
+
 def test_fit_trains_both_networks(model):
     before = values(model.trainable_variables)
     step = int(model.step.numpy())

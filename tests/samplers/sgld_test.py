@@ -144,6 +144,34 @@ def test_a_schedule_is_chains_of_its_numbers(jit_compile):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_schedules_of_chains_that_go_on_begin_at_their_ages(jit_compile):
+    # The energy's slope is 1, so a chain descends by the sum of its steps'.
+    sizes = [0.05, 0.05, 0.05, 0.01, 0.01, 0.01]  # of the schedule, by step
+    aged = sampler(
+        step_size=piecewise(0.05, 0.01),
+        noise_scale=piecewise(0.0, 0.0),
+        sample_steps=6,
+        jit_compile=jit_compile,
+    ).tabulated()
+    ages = [0, 1, 2, 3, 100]
+    initial = tf.ones((5, 2, 2, 1))
+    keys = random.fold_in(random.as_key(0), tf.range(5))
+    samples, _ = aged.aged(tf.constant(ages)).run(
+        lambda x: tf.reduce_sum(x, (1, 2, 3)), initial, keys, 3
+    )
+    descents = [sum(sizes[age : age + 3]) for age in ages[:4]] + [3 * sizes[-1]]
+    expected = 1.0 - np.array(descents)
+    np.testing.assert_allclose(
+        samples, np.broadcast_to(expected[:, None, None, None], samples.shape)
+    )
+
+
+def test_numbers_are_of_chains_of_every_age():
+    number = sampler(step_size=0.5, noise_scale=0.25)
+    assert number.tabulated().aged(tf.constant([1, 2])) is number
+
+
 def test_schedules_are_part_of_the_configuration():
     step_size = schedules.ExponentialDecay(0.5, 10, 0.1)
     original = SGLD(step_size, noise_scale=piecewise(0.02, 0.01))
