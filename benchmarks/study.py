@@ -7,8 +7,8 @@ Runs the cells of groups (see `study_grid.GROUPS`), each on one core and in a
 process of its own, as many at a time as --jobs. A cell that is finished is a
 row of benchmarks/results/study.jsonl and not run again; one that was stopped
 goes on from its last checkpoint in --runs. `rates` measures what a step of each
-arm takes, which sets how many steps an arm has in the same time; nothing else
-may run then. FILE, which `rates` and `cifar16` need once, is an npz file of
+arm takes, where it was not, which sets how many steps an arm has in the same
+time; nothing else may run then. FILE, which `rates` and `cifar16` need once, is an npz file of
 CIFAR-10 with `x_train`, `y_train`, `x_test` and `y_test`.
 """
 
@@ -52,13 +52,28 @@ def main():
 
 
 def measure_rates(folder):
-    """Writes seconds a step of each arm on one core, setting by setting."""
+    """Writes seconds a step of arms that have none, on one core.
+
+    They are measured beside the plain arm, and told in its terms, so that the
+    steps of finished cells stay as they are.
+    """
     record = {"machine": machine.describe()}
+    if study_grid.RATES.is_file():
+        record = json.loads(study_grid.RATES.read_text())
     core = min(os.sched_getaffinity(0))
     for setting in study_grid.RECIPES:
-        command = [sys.executable, str(RATES), setting, str(folder)]
+        rates = record.setdefault(setting, {})
+        arms = study_grid.timed_arms(setting)
+        missing = [arm for arm in arms if arm not in rates]
+        if not missing:
+            continue
+        arms = dict.fromkeys([study_grid.PLAIN, *missing])
+        command = [sys.executable, str(RATES), setting, str(folder), *arms]
         printed = _on_core(core, command, None)
-        record[setting] = json.loads(printed.splitlines()[-1])
+        found = json.loads(printed.splitlines()[-1])
+        plain = found[study_grid.PLAIN]
+        scale = rates.get(study_grid.PLAIN, plain) / plain
+        rates |= {arm: scale * found[arm] for arm in missing}
     study_grid.RATES.write_text(json.dumps(record, indent=2) + "\n")
 
 

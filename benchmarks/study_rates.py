@@ -1,9 +1,9 @@
 """Seconds that a training step of each arm of the study takes on one core.
 
-  python benchmarks/study_rates.py SETTING FOLDER
+  python benchmarks/study_rates.py SETTING FOLDER [ARM ...]
 
-Steps of all arms in turn, in one process, so that a slow spell of the machine
-meets all of them; of each the median. Prints JSON.
+Steps of the arms, or of all of the setting, in turn in one process, so that a
+slow spell of the machine meets all of them; of each the median. Prints JSON.
 """
 
 import json
@@ -21,15 +21,16 @@ from clel_tf import presets
 _ROUNDS, _CALLS = 10, 3
 
 
-def measure(setting, folder):
+def measure(setting, folder, arms):
     """dict from arms to seconds.
 
     Args:
         setting: str.
         folder: `pathlib.Path` of the study's runs.
+        arms: iterable of str.
     """
     steps = {}
-    for arm in study_grid.timed_arms(setting):
+    for arm in arms:
         cell = study_grid.Cell(arm, 0, None, setting=setting)
         recipe, images = study_cell.prepared(cell, folder)
         batch = images.x_train[: recipe["recipe"]["batch_size"]]
@@ -42,4 +43,6 @@ def measure(setting, folder):
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], pathlib.Path(sys.argv[2]))))
+    setting, folder, *arms = sys.argv[1:]
+    arms = arms or study_grid.timed_arms(setting)
+    print(json.dumps(measure(setting, pathlib.Path(folder), arms)))
