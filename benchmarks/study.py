@@ -8,8 +8,8 @@ process of its own, as many at a time as --jobs. A cell that is finished is a
 row of benchmarks/results/study.jsonl and not run again; one that was stopped
 goes on from its last checkpoint in --runs. `rates` measures what a step of each
 arm takes, where it was not, which sets how many steps an arm has in the same
-time; nothing else may run then. FILE, which `rates` and `cifar16` need once, is an npz file of
-CIFAR-10 with `x_train`, `y_train`, `x_test` and `y_test`.
+time; nothing else may run then. FILE, which `rates` and `cifar16` need once, is
+an npz file of CIFAR-10 with `x_train`, `y_train`, `x_test` and `y_test`.
 """
 
 import argparse
