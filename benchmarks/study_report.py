@@ -24,14 +24,13 @@ _COLORS = {study_grid.PLAIN: "tab:gray", study_grid.CLEL: "tab:blue"}
 def main():
     found = study.rows()
     sides = of_arms(study_grid.primary(), found)
-    record = {
-        "comparison": comparison(*sides.values()),
-        "missing": missing(found),
-    }
+    record = {"missing": missing(found)}
+    if all(sides.values()):
+        record["comparison"] = comparison(*sides.values())
     (RESULTS / "study.json").write_text(json.dumps(record, indent=2) + "\n")
     text = "\n\n".join(
         [
-            _summary(record["comparison"]),
+            _summary(record.get("comparison")),
             "### Tuning\n\n" + tuning_table(found),
             "### Primary comparison\n\n" + arms_table(sides, found),
             "### Arms\n\n"
@@ -246,6 +245,8 @@ def draw(sides, path):
 
 
 def _summary(result):
+    if not result:
+        return "The primary comparison was not run."
     lines = [["", "plain", "CLEL", "difference", "95% interval"]]
     lines.append(["---"] * len(lines[0]))
     for name in _FIGURES:

@@ -81,9 +81,7 @@ class TrainConfig:
         return self.recipe["recipe"]["batch_size"]
 
 
-def train(
-    config, workdir, strategy=None, extra_callbacks=(), model_class=None
-):
+def train(config, workdir, strategy=None, extra_callbacks=(), model_class=None):
     """Trains to the last step, or continues where a run stopped.
 
     Of several workers all have to call it, with one directory that they share.
