@@ -124,15 +124,12 @@ def time_to(row, goal):
 
 
 def missing(found):
-    """Names of the cells of all groups of the report that were not run."""
-    cells = [
-        *study_grid.tuning(),
-        *study_grid.primary(),
-        *study_grid.descriptive(),
-        *study_grid.classes(),
-        *study_grid.cifar16(),
-    ]
-    return [cell.name for cell in cells if cell.key not in found]
+    """Names of the cells that were not run: dict from groups to lists."""
+    return {
+        name: [cell.name for cell in group() if cell.key not in found]
+        for name, group in study_grid.GROUPS.items()
+        if group is not study_grid.short
+    }
 
 
 def tuning_table(found):
@@ -271,9 +268,10 @@ def _summary(result):
 
 
 def _told_missing(names):
-    if not names:
+    told = [f"{group} {len(cells)}" for group, cells in names.items() if cells]
+    if not told:
         return "No cell is missing."
-    return f"Missing, {len(names)} cells: {', '.join(names)}."
+    return f"Cells that were not run, by group: {', '.join(told)}."
 
 
 def _spread(values):
