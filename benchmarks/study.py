@@ -124,6 +124,8 @@ def _prepare(settings, options):
 
 def told(row):
     """A row in a line."""
+    if "diverged" in row:
+        return f"{row['name']:40} diverged"
     if "auroc" in row:
         figures = "  ".join(f"{k} {v:.3f}" for k, v in row["auroc"].items())
         return f"{row['name']:40} {figures}"

@@ -20,6 +20,7 @@ import study_judges
 import clel_tf
 from clel_tf import files
 from clel_tf import metrics
+from clel_tf.callbacks import DivergenceError
 from clel_tf.trainers import runs
 from clel_tf.trainers import train_lib
 
@@ -74,7 +75,8 @@ def run(cell, workdir):
         workdir: `pathlib.Path` of its own.
 
     Returns:
-        dict for JSON.
+        dict for JSON. Of a run that the divergence guard gave up on it has the
+        reason, "diverged", and the figures until then, and no others.
     """
     recipe, whole = prepared(cell, workdir.parents[2])
     steps = recipe["recipe"]["steps"]
@@ -90,12 +92,20 @@ def run(cell, workdir):
         study_judges.judge(cell.setting, whole, workdir.parents[2]),
         cell.seed,
     )
-    summary = train_lib.train(
-        config,
-        workdir,
-        extra_callbacks=[curve],
-        model_class=cell.model_class,
-    )
+    try:
+        summary = train_lib.train(
+            config,
+            workdir,
+            extra_callbacks=[curve],
+            model_class=cell.model_class,
+        )
+    except DivergenceError as error:
+        return {
+            "steps": steps,
+            "diverged": str(error),
+            "failed": True,
+            "curve": curve.points(),
+        }
     model = runs.load_model(workdir)
     points = curve.points()
     distance = points[-1]["frechet_distance"] if points else 0.0

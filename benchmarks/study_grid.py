@@ -5,6 +5,7 @@ import hashlib
 import json
 import pathlib
 
+import fewer_views
 import reference_clel
 
 from clel_tf import presets
@@ -22,7 +23,7 @@ RATES = HERE / "results" / "study_rates.json"
 # Where `study_cell` puts the frozen teachers, beside the runs.
 CLASSIFIER = "classifier.keras"
 
-# Seconds of training on one core; tuning has half of them.
+# Seconds of training on one core; tuning and classes left out have half.
 SECONDS, TUNING_SECONDS, SHORT_SECONDS = 300, 150, 15
 CIFAR_SECONDS = 1200
 TUNING_SEED = 100
@@ -126,6 +127,37 @@ ARMS = {
 CIFAR_ARMS = PLAIN, CLEL, "frozen"
 DESCRIPTIVE = tuple(name for name in ARMS if name not in (PLAIN, CLEL))
 
+
+def _cosine(start, end, steps):
+    """A schedule of the chain's age, as recipes hold it."""
+    config = {
+        "initial_learning_rate": start,
+        "decay_steps": steps,
+        "alpha": end / start,
+    }
+    return json.dumps({"class_name": "CosineDecay", "config": config})
+
+
+# What might make CLEL better at equal compute, on top of its tuning.
+IMPROVEMENTS = {
+    "faster": Arm(changes=("recipe.energy_optimizer.learning_rate=2e-3",)),
+    "long_average": Arm(changes=("model.ema_decay=0.995",)),
+    "retired_at_140": Arm(changes=("replay_buffer.max_age=140",)),
+    "warmer": Arm(changes=("sampler.noise_scale=0.01",)),
+    "annealed_noise": Arm(
+        changes=(f"sampler.noise_scale={_cosine(0.0142, 0.0035, 140)}",)
+    ),
+    "annealed_steps": Arm(
+        changes=(f"sampler.step_size={_cosine(40.0, 10.0, 140)}",)
+    ),
+    "alpha_3": Arm(changes=("model.alpha=3",)),
+    "small_batch": Arm(
+        changes=("recipe.batch_size=32", "replay_buffer.capacity=128")
+    ),
+    "fewer_views": Arm(model_class=fewer_views.FewerViews),
+}
+ARMS |= IMPROVEMENTS
+
 # Changes tried with the plain model and with CLEL alike.
 CANDIDATES = {
     "": (),
@@ -169,6 +201,8 @@ _OF_OTHER_WORK = (
     "augmented_chains",
     "published_spectral_norm",
     "published",
+    "small_batch",
+    "fewer_views",
 )
 # Of the one seed of tuning, the greatest precision + coverage - Frechet
 # distance, a rule that was set when five of the 34 results were there.
@@ -261,7 +295,8 @@ def timed_arms(setting):
     if setting != "digits":
         return CIFAR_ARMS
     candidates = [f"{arm}+{x}" for arm in (PLAIN, CLEL) for x in CANDIDATES]
-    arms = [*ARMS, *candidates, *(cell.arm for cell in descriptive())]
+    groups = (*descriptive(), *search())
+    arms = [PLAIN, CLEL, *DESCRIPTIVE, *candidates, *(c.arm for c in groups)]
     return tuple(dict.fromkeys(_work_of(arm) for arm in arms))
 
 
@@ -289,16 +324,28 @@ def descriptive():
 
 
 def classes():
-    """A class left out: seed k without class k, or without `LEFT_OUT`."""
+    """A class left out: seed k without class k, or without `LEFT_OUT`.
+
+    Half the time: what is asked is a difference of scores, not of samples.
+    """
     cells = [
-        Cell(tuned(arm), seed, left_out=seed)
+        Cell(tuned(arm), seed, TUNING_SECONDS, left_out=seed)
         for seed in SEEDS
         for arm in (PLAIN, CLEL)
     ]
     return cells + [
-        dataclasses.replace(cell, left_out=LEFT_OUT[cell.seed])
+        dataclasses.replace(
+            cell, seconds=TUNING_SECONDS, left_out=LEFT_OUT[cell.seed]
+        )
         for cell in descriptive()
     ]
+
+
+def search():
+    """Changes of CLEL as it was tuned, one at a time, and it without them."""
+    arms = [CLEL, *IMPROVEMENTS]
+    cells = [Cell(tuned(arm), TUNING_SEED) for arm in arms]
+    return [*cells, Cell(f"{CLEL}+visits_10_buffer_512", TUNING_SEED)]
 
 
 def cifar16():
@@ -317,5 +364,5 @@ def short():
 
 GROUPS = {
     group.__name__: group
-    for group in (short, tuning, primary, descriptive, classes, cifar16)
+    for group in (short, tuning, primary, descriptive, classes, cifar16, search)
 }

@@ -23,7 +23,8 @@ _COLORS = {study_grid.PLAIN: "tab:gray", study_grid.CLEL: "tab:blue"}
 
 def main():
     found = study.rows()
-    sides = of_arms(study_grid.primary(), found)
+    primary = of_arms(study_grid.primary(), found)
+    sides = {arm: whole(rows) for arm, rows in primary.items()}
     record = {"missing": missing(found)}
     if all(sides.values()):
         record["comparison"] = comparison(*sides.values())
@@ -32,7 +33,7 @@ def main():
         [
             _summary(record.get("comparison")),
             "### Tuning\n\n" + tuning_table(found),
-            "### Primary comparison\n\n" + arms_table(sides, found),
+            "### Primary comparison\n\n" + arms_table(primary, found),
             "### Arms\n\n"
             + arms_table(of_arms(study_grid.descriptive(), found), found),
             "### CIFAR-10 at 16x16\n\n"
@@ -54,6 +55,11 @@ def of_arms(cells, found):
         if cell.key in found:
             rows.append(found[cell.key])
     return arms
+
+
+def whole(rows):
+    """Rows of runs that came to their end, as those that diverged did not."""
+    return [row for row in rows if "diverged" not in row]
 
 
 def comparison(plain, clel):
@@ -177,21 +183,26 @@ def arms_table(arms, found):
     left_out = of_arms(study_grid.classes(), found)
     for arm, rows in arms.items():
         name = arm.partition("+")[0]
+        count, failed = len(rows), sum(row["failed"] for row in rows)
+        rows = whole(rows)
         if not rows:
-            lines.append([name, "0", *["not run"] * 3, *[""] * 6])
+            told = "diverged" if count else "not run"
+            empty = [*[told] * 3, "", "", str(failed), "", "", ""]
+            lines.append([name, str(count), *empty])
             continue
         scores = []
         if rows[0]["setting"] == "digits":
-            scores = [row["auroc"]["own"] for row in left_out.get(arm, [])]
+            others = whole(left_out.get(arm, []))
+            scores = [row["auroc"]["own"] for row in others]
         knn = [row["knn"] for row in rows if row["knn"] is not None]
         lines.append(
             [
                 name,
-                str(len(rows)),
+                str(count),
                 *(_spread(last(rows, x)) for x in _FIGURES),
                 _spread(knn) if knn else "–",
                 _spread(scores) if scores else "not run",
-                str(sum(row["failed"] for row in rows)),
+                str(failed),
                 _spread([r["beta"] / (2 * r["energy"]) for r in rows]),
                 f"{study_grid.seconds_per_step(arm, rows[0]['setting']):.3f}",
                 f"{max(row['peak_mb'] for row in rows)}",

@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 import study
+import study_cell
 import study_grid
 import study_report
 
@@ -112,6 +113,18 @@ def test_comparison_of_known_rows(seconds_are_steps):
     assert result["time_to_end"] == [pytest.approx(0.5), None]
 
 
+def test_a_diverged_run_is_counted_and_has_no_figures(seconds_are_steps):
+    costs = {"knn": 0.9, "beta": 0.001, "energy": 0.001, "peak_mb": 1000}
+    fine = {**_row([4.0, 2.0, 1.0]), **costs, "failed": False}
+    early = {**_row([4.0]), "diverged": "energies grew", "failed": True}
+    table = study_report.arms_table({"clel": [fine, early]}, {})
+    cells = [cell.strip() for cell in table.splitlines()[-1].split("|")[1:-1]]
+    assert cells[:3] == ["clel", "2", "1.00 (1.00 to 1.00)"]
+    assert cells[7] == "1"
+    table = study_report.arms_table({"clel": [early]}, {})
+    assert table.splitlines()[-1].startswith("| clel | 1 | diverged |")
+
+
 def test_missing_cells_are_named():
     cell, *others = study_grid.primary()
     names = study_report.missing({x.key: {} for x in others})
@@ -166,3 +179,18 @@ def test_a_cell_is_trained_and_judged(tmp_path, monkeypatch):
         distances[-1], summary["frechet_distance"], rtol=1e-3
     )
     assert 0.5 < row["knn"] < 1.0 and row["failed"] is (distances[-1] > 1.1)
+
+
+@pytest.mark.slow
+def test_a_cell_that_diverges_is_a_failed_row(tmp_path, monkeypatch):
+    arm = study_grid.Arm(
+        changes=("recipe.energy_optimizer.learning_rate=1e30",)
+    )
+    monkeypatch.setitem(study_grid.ARMS, "wild", arm)
+    cell = study_grid.Cell("wild+visits_5", 0, 38)
+    assert cell.recipe()["recipe"]["steps"] == 320
+    row = study_cell.run(cell, tmp_path / cell.name)
+    assert row["failed"] and "learning rate" in row["diverged"]
+    assert row["curve"] == []
+    line = study.told({"name": cell.name, **row})
+    assert line.split() == [cell.name, "diverged"]
