@@ -3,8 +3,9 @@
   python benchmarks/study_report.py
 
 Reads study.jsonl and study_peers.json in benchmarks/results, and writes there
-study.json and study.md, and docs/images/study.png. Cells that the groups name
-and that were not run are named as missing.
+study.json and study.md, and study.png, study_arms.png and study_cifar16.png in
+docs/images. Cells that the groups name and that were not run are named as
+missing.
 """
 
 import json
@@ -15,7 +16,7 @@ import study_grid
 from matplotlib import pyplot as plt
 
 RESULTS = study_grid.HERE / "results"
-PICTURE = study.ROOT / "docs" / "images" / "study.png"
+IMAGES = study.ROOT / "docs" / "images"
 _RESAMPLES = 10_000
 _FIGURES = ("frechet_distance", "precision", "coverage")
 _COLORS = {study_grid.PLAIN: "tab:gray", study_grid.CLEL: "tab:blue"}
@@ -23,7 +24,14 @@ _COLORS = {study_grid.PLAIN: "tab:gray", study_grid.CLEL: "tab:blue"}
 
 def main():
     found = study.rows()
-    primary = of_arms(study_grid.primary(), found)
+    primary, arms, cifar16 = (
+        of_arms(group(), found)
+        for group in (
+            study_grid.primary,
+            study_grid.descriptive,
+            study_grid.cifar16,
+        )
+    )
     sides = {arm: whole(rows) for arm, rows in primary.items()}
     record = {"missing": missing(found)}
     if all(sides.values()):
@@ -34,16 +42,21 @@ def main():
             _summary(record.get("comparison")),
             "### Tuning\n\n" + tuning_table(found),
             "### Primary comparison\n\n" + arms_table(primary, found),
-            "### Arms\n\n"
-            + arms_table(of_arms(study_grid.descriptive(), found), found),
-            "### CIFAR-10 at 16x16\n\n"
-            + arms_table(of_arms(study_grid.cifar16(), found), found),
+            "### Arms\n\n" + arms_table(arms, found),
+            "### CIFAR-10 at 16x16\n\n" + arms_table(cifar16, found),
             "### Peers\n\n" + peers_table(),
             _told_missing(record["missing"]),
         ]
     )
     (RESULTS / "study.md").write_text(text + "\n")
-    draw(sides, PICTURE)
+    for name, drawn in (
+        ("study", primary),
+        ("study_arms", arms),
+        ("study_cifar16", cifar16),
+    ):
+        rows = {arm: whole(rows) for arm, rows in drawn.items()}
+        if any(rows.values()):
+            draw(rows, IMAGES / f"{name}.png")
     print(text)
 
 
@@ -106,8 +119,8 @@ def last(rows, name):
 
 def seconds(row):
     """Seconds of training at the points of a row's curve."""
-    steps = np.array([point["step"] for point in row["curve"]])
-    return steps * study_grid.seconds_per_step(row["arm"], row["setting"])
+    rate = study_grid.seconds_per_step(row["arm"], row["setting"])
+    return _steps(row) * rate
 
 
 def time_to(row, goal):
@@ -225,31 +238,54 @@ def peers_table():
     return _markdown(lines)
 
 
-def draw(sides, path):
-    """Draws every seed's figures against the time of training."""
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
-    for axis, name in zip(axes, _FIGURES):
-        for arm, rows in sides.items():
-            color = _COLORS[arm.partition("+")[0]]
-            for row in rows:
-                values = [point[name] for point in row["curve"]]
-                axis.plot(seconds(row), values, color=color, lw=0.7, alpha=0.6)
-            if rows:
-                mean = np.mean(
-                    [[p[name] for p in row["curve"]] for row in rows], axis=0
-                )
-                label = arm.partition("+")[0]
-                axis.plot(
-                    seconds(rows[0]), mean, color=color, lw=2, label=label
-                )
-        axis.set_xlabel("seconds of training on one core")
+def draw(arms, path):
+    """Draws every seed's figures against time and iterations, and their means.
+
+    Args:
+        arms: dict from names to lists of rows of runs that came to their end.
+        path: `pathlib.Path` of the picture.
+    """
+    figure, axes = plt.subplots(
+        2, 3, figsize=(11, 6.4), sharey="col", layout="constrained"
+    )
+    scales = {"seconds of training on one core": seconds, "steps": _steps}
+    for row_of_axes, (label, scale) in zip(axes, scales.items()):
+        for axis, name in zip(row_of_axes, _FIGURES):
+            for arm, color in zip(arms, _colors(arms)):
+                _draw_arm(axis, arms[arm], scale, name, color)
+            axis.set_xlabel(label)
+    for axis, name in zip(axes[0], _FIGURES):
         axis.set_title(name.replace("_", " "))
-    axes[0].set_yscale("log")
-    axes[1].set_ylim(0, 1)
-    axes[2].set_ylim(0, 1)
-    axes[0].legend(frameon=False)
+        if name == "frechet_distance":
+            axis.set_yscale("log")
+        else:
+            axis.set_ylim(0, 1)
+    lines = [
+        plt.Line2D([], [], color=color, lw=2, label=arm.partition("+")[0])
+        for arm, color in zip(arms, _colors(arms))
+    ]
+    figure.legend(handles=lines, loc="outside lower center", ncols=7)
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def _draw_arm(axis, rows, scale, name, color):
+    for row in rows:
+        values = [point[name] for point in row["curve"]]
+        axis.plot(scale(row), values, color=color, lw=0.7, alpha=0.5)
+    if rows:
+        values = [[point[name] for point in row["curve"]] for row in rows]
+        axis.plot(scale(rows[0]), np.mean(values, axis=0), color=color, lw=2)
+
+
+def _steps(row):
+    return np.array([point["step"] for point in row["curve"]])
+
+
+def _colors(arms):
+    others = iter(plt.get_cmap("tab20").colors[2:])
+    names = (arm.partition("+")[0] for arm in arms)
+    return [_COLORS.get(name) or next(others) for name in names]
 
 
 def _summary(result):
