@@ -156,7 +156,25 @@ IMPROVEMENTS = {
     ),
     "fewer_views": Arm(model_class=fewer_views.FewerViews),
 }
-ARMS |= IMPROVEMENTS
+_WARMER = "sampler.noise_scale=0.01"
+_FASTER = "recipe.energy_optimizer.learning_rate=2e-3"
+# Those that helped, together; each as it was tuned or with visits of 10 steps.
+COMBINATIONS = {
+    "much_warmer": Arm(changes=("sampler.noise_scale=0.0142",)),
+    "warmer_faster": Arm(changes=(_WARMER, _FASTER)),
+    "warmer_retired": Arm(changes=(_WARMER, "replay_buffer.max_age=140")),
+    "warmer_fewer_views": Arm(
+        changes=(_WARMER,), model_class=fewer_views.FewerViews
+    ),
+    "warmer_faster_fewer_views": Arm(
+        changes=(_WARMER, _FASTER), model_class=fewer_views.FewerViews
+    ),
+    "warmer_averaged_fewer_views": Arm(
+        changes=(_WARMER, "model.ema_decay=0.998"),
+        model_class=fewer_views.FewerViews,
+    ),
+}
+ARMS |= IMPROVEMENTS | COMBINATIONS
 
 # Changes tried with the plain model and with CLEL alike.
 CANDIDATES = {
@@ -279,6 +297,8 @@ def seconds_per_step(arm, setting="digits"):
 def _work_of(arm):
     """The arm whose steps do the same work."""
     name, _, candidate = arm.partition("+")
+    if name.endswith("fewer_views"):
+        name = "fewer_views"
     like = name if name in _OF_OTHER_WORK else CLEL
     works = [work for work in _OTHER_WORK if candidate.startswith(work)]
     return "+".join([like, *works])
@@ -295,7 +315,7 @@ def timed_arms(setting):
     if setting != "digits":
         return CIFAR_ARMS
     candidates = [f"{arm}+{x}" for arm in (PLAIN, CLEL) for x in CANDIDATES]
-    groups = (*descriptive(), *search())
+    groups = (*descriptive(), *search(), *combinations())
     arms = [PLAIN, CLEL, *DESCRIPTIVE, *candidates, *(c.arm for c in groups)]
     return tuple(dict.fromkeys(_work_of(arm) for arm in arms))
 
@@ -348,6 +368,15 @@ def search():
     return [*cells, Cell(f"{CLEL}+visits_10_buffer_512", TUNING_SEED)]
 
 
+def combinations():
+    """The second round of the search."""
+    longer = ["warmer_fewer_views", "warmer_averaged_fewer_views"]
+    return [
+        *(Cell(tuned(arm), TUNING_SEED) for arm in COMBINATIONS),
+        *(Cell(f"{x}+visits_10_buffer_512", TUNING_SEED) for x in longer),
+    ]
+
+
 def cifar16():
     """Plain, CLEL and a frozen teacher on CIFAR-10 at 16x16."""
     return [
@@ -364,5 +393,14 @@ def short():
 
 GROUPS = {
     group.__name__: group
-    for group in (short, tuning, primary, descriptive, classes, cifar16, search)
+    for group in (
+        short,
+        tuning,
+        primary,
+        descriptive,
+        classes,
+        cifar16,
+        search,
+        combinations,
+    )
 }
