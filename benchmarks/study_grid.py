@@ -169,8 +169,15 @@ COMBINATIONS = {
     "warmer_faster_fewer_views": Arm(
         changes=(_WARMER, _FASTER), model_class=fewer_views.FewerViews
     ),
-    "warmer_averaged_fewer_views": Arm(
-        changes=(_WARMER, "model.ema_decay=0.998"),
+    # The balance of the classes answers to the energy with the delay of a
+    # chain's life, capacity / 64 * 200 / num_steps updates: 160 above.
+    "warmer_buffer_256": Arm(changes=(_WARMER, "replay_buffer.capacity=256")),
+    "warmer_buffer_128": Arm(changes=(_WARMER, "replay_buffer.capacity=128")),
+    "warmer_averaged_buffer_256": Arm(
+        changes=(_WARMER, "replay_buffer.capacity=256", "model.ema_decay=0.998")
+    ),
+    "warmer_buffer_256_fewer_views": Arm(
+        changes=(_WARMER, "replay_buffer.capacity=256"),
         model_class=fewer_views.FewerViews,
     ),
 }
@@ -370,10 +377,9 @@ def search():
 
 def combinations():
     """The second round of the search."""
-    longer = ["warmer_fewer_views", "warmer_averaged_fewer_views"]
     return [
-        *(Cell(tuned(arm), TUNING_SEED) for arm in COMBINATIONS),
-        *(Cell(f"{x}+visits_10_buffer_512", TUNING_SEED) for x in longer),
+        Cell(f"{arm}+visits_10" if "buffer" in arm else tuned(arm), TUNING_SEED)
+        for arm in COMBINATIONS
     ]
 
 
