@@ -5,7 +5,6 @@ import hashlib
 import json
 import pathlib
 
-import fewer_views
 import reference_clel
 
 from clel_tf import presets
@@ -138,6 +137,9 @@ def _cosine(start, end, steps):
     return json.dumps({"class_name": "CosineDecay", "config": config})
 
 
+_WARMER = "sampler.noise_scale=0.01"
+_FASTER = "recipe.energy_optimizer.learning_rate=2e-3"
+_FEWER_VIEWS = "model.encoder_share=0.25"
 # What might make CLEL better at equal compute, on top of its tuning.
 IMPROVEMENTS = {
     "faster": Arm(changes=("recipe.energy_optimizer.learning_rate=2e-3",)),
@@ -154,21 +156,15 @@ IMPROVEMENTS = {
     "small_batch": Arm(
         changes=("recipe.batch_size=32", "replay_buffer.capacity=128")
     ),
-    "fewer_views": Arm(model_class=fewer_views.FewerViews),
+    "fewer_views": Arm(changes=(_FEWER_VIEWS,)),
 }
-_WARMER = "sampler.noise_scale=0.01"
-_FASTER = "recipe.energy_optimizer.learning_rate=2e-3"
 # Those that helped, together; each as it was tuned or with visits of 10 steps.
 COMBINATIONS = {
     "much_warmer": Arm(changes=("sampler.noise_scale=0.0142",)),
     "warmer_faster": Arm(changes=(_WARMER, _FASTER)),
     "warmer_retired": Arm(changes=(_WARMER, "replay_buffer.max_age=140")),
-    "warmer_fewer_views": Arm(
-        changes=(_WARMER,), model_class=fewer_views.FewerViews
-    ),
-    "warmer_faster_fewer_views": Arm(
-        changes=(_WARMER, _FASTER), model_class=fewer_views.FewerViews
-    ),
+    "warmer_fewer_views": Arm(changes=(_WARMER, _FEWER_VIEWS)),
+    "warmer_faster_fewer_views": Arm(changes=(_WARMER, _FASTER, _FEWER_VIEWS)),
     # The balance of the classes answers to the energy with the delay of a
     # chain's life, capacity / 64 * 200 / num_steps updates: 160 above.
     "warmer_buffer_256": Arm(changes=(_WARMER, "replay_buffer.capacity=256")),
@@ -176,9 +172,14 @@ COMBINATIONS = {
     "warmer_averaged_buffer_256": Arm(
         changes=(_WARMER, "replay_buffer.capacity=256", "model.ema_decay=0.998")
     ),
+    "warmer_buffer_64_fewer_views": Arm(
+        changes=(_WARMER, "replay_buffer.capacity=64", _FEWER_VIEWS)
+    ),
+    "warmer_buffer_128_fewer_views": Arm(
+        changes=(_WARMER, "replay_buffer.capacity=128", _FEWER_VIEWS)
+    ),
     "warmer_buffer_256_fewer_views": Arm(
-        changes=(_WARMER, "replay_buffer.capacity=256"),
-        model_class=fewer_views.FewerViews,
+        changes=(_WARMER, "replay_buffer.capacity=256", _FEWER_VIEWS)
     ),
 }
 ARMS |= IMPROVEMENTS | COMBINATIONS
@@ -377,10 +378,12 @@ def search():
 
 def combinations():
     """The second round of the search."""
-    return [
-        Cell(f"{arm}+visits_10" if "buffer" in arm else tuned(arm), TUNING_SEED)
+    arms = [
+        f"{arm}+visits_10" if "buffer" in arm else tuned(arm)
         for arm in COMBINATIONS
     ]
+    arms += [f"warmer_buffer_{size}_fewer_views+visits_5" for size in (64, 128)]
+    return [Cell(arm, TUNING_SEED) for arm in arms]
 
 
 def cifar16():
