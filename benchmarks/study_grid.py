@@ -178,6 +178,14 @@ COMBINATIONS = {
     "warmer_buffer_128_fewer_views": Arm(
         changes=(_WARMER, "replay_buffer.capacity=128", _FEWER_VIEWS)
     ),
+    "warmer_average_buffer_128_fewer_views": Arm(
+        changes=(
+            _WARMER,
+            "replay_buffer.capacity=128",
+            "model.ema_decay=0.995",
+            _FEWER_VIEWS,
+        )
+    ),
     "warmer_buffer_256_fewer_views": Arm(
         changes=(_WARMER, "replay_buffer.capacity=256", _FEWER_VIEWS)
     ),
