@@ -178,6 +178,13 @@ COMBINATIONS = {
     "warmer_buffer_128_fewer_views": Arm(
         changes=(_WARMER, "replay_buffer.capacity=128", _FEWER_VIEWS)
     ),
+    "warmer_average_buffer_128": Arm(
+        changes=(
+            _WARMER,
+            "replay_buffer.capacity=128",
+            "model.ema_decay=0.995",
+        )
+    ),
     "warmer_average_buffer_128_fewer_views": Arm(
         changes=(
             _WARMER,
