@@ -5,6 +5,7 @@ import hashlib
 import json
 import pathlib
 
+import fewer_views
 import reference_clel
 
 from clel_tf import presets
@@ -29,6 +30,7 @@ TUNING_SEED = 100
 # Seen by no tuning, of this study or of the preset.
 SEEDS = tuple(range(10))
 DESCRIPTIVE_SEEDS = (0, 1, 2)
+CONFIRMATION_SEEDS = tuple(range(10, 20))
 LEFT_OUT = (2, 5, 8)  # in the descriptive arms
 
 # At the end of CLEL's tuning, of which beta is a multiple.
@@ -139,7 +141,6 @@ def _cosine(start, end, steps):
 
 _WARMER = "sampler.noise_scale=0.01"
 _FASTER = "recipe.energy_optimizer.learning_rate=2e-3"
-_FEWER_VIEWS = "model.encoder_share=0.25"
 # What might make CLEL better at equal compute, on top of its tuning.
 IMPROVEMENTS = {
     "faster": Arm(changes=("recipe.energy_optimizer.learning_rate=2e-3",)),
@@ -156,15 +157,20 @@ IMPROVEMENTS = {
     "small_batch": Arm(
         changes=("recipe.batch_size=32", "replay_buffer.capacity=128")
     ),
-    "fewer_views": Arm(changes=(_FEWER_VIEWS,)),
+    "fewer_views": Arm(model_class=fewer_views.FewerViews),
 }
 # Those that helped, together; each as it was tuned or with visits of 10 steps.
 COMBINATIONS = {
     "much_warmer": Arm(changes=("sampler.noise_scale=0.0142",)),
     "warmer_faster": Arm(changes=(_WARMER, _FASTER)),
     "warmer_retired": Arm(changes=(_WARMER, "replay_buffer.max_age=140")),
-    "warmer_fewer_views": Arm(changes=(_WARMER, _FEWER_VIEWS)),
-    "warmer_faster_fewer_views": Arm(changes=(_WARMER, _FASTER, _FEWER_VIEWS)),
+    "warmer_fewer_views": Arm(
+        changes=(_WARMER,), model_class=fewer_views.FewerViews
+    ),
+    "warmer_faster_fewer_views": Arm(
+        changes=(_WARMER, _FASTER),
+        model_class=fewer_views.FewerViews,
+    ),
     # The balance of the classes answers to the energy with the delay of a
     # chain's life, capacity / 64 * 200 / num_steps updates: 160 above.
     "warmer_buffer_256": Arm(changes=(_WARMER, "replay_buffer.capacity=256")),
@@ -172,11 +178,9 @@ COMBINATIONS = {
     "warmer_averaged_buffer_256": Arm(
         changes=(_WARMER, "replay_buffer.capacity=256", "model.ema_decay=0.998")
     ),
-    "warmer_buffer_64_fewer_views": Arm(
-        changes=(_WARMER, "replay_buffer.capacity=64", _FEWER_VIEWS)
-    ),
     "warmer_buffer_128_fewer_views": Arm(
-        changes=(_WARMER, "replay_buffer.capacity=128", _FEWER_VIEWS)
+        changes=(_WARMER, "replay_buffer.capacity=128"),
+        model_class=fewer_views.FewerViews,
     ),
     "warmer_average_buffer_128": Arm(
         changes=(
@@ -190,11 +194,12 @@ COMBINATIONS = {
             _WARMER,
             "replay_buffer.capacity=128",
             "model.ema_decay=0.995",
-            _FEWER_VIEWS,
-        )
+        ),
+        model_class=fewer_views.FewerViews,
     ),
     "warmer_buffer_256_fewer_views": Arm(
-        changes=(_WARMER, "replay_buffer.capacity=256", _FEWER_VIEWS)
+        changes=(_WARMER, "replay_buffer.capacity=256"),
+        model_class=fewer_views.FewerViews,
     ),
 }
 ARMS |= IMPROVEMENTS | COMBINATIONS
@@ -233,6 +238,8 @@ CANDIDATES = {
         "recipe.energy_optimizer.learning_rate=2e-3",
     ),
 }
+# Of the search, by the same rule.
+IMPROVED = "warmer_average_buffer_128+visits_10"
 # Those whose steps do other work than their arm's; all other arms do CLEL's.
 _OTHER_WORK = ("visits_5", "visits_10", "visits_40", "silu", "batch_32")
 _OF_OTHER_WORK = (
@@ -397,8 +404,16 @@ def combinations():
         f"{arm}+visits_10" if "buffer" in arm else tuned(arm)
         for arm in COMBINATIONS
     ]
-    arms += [f"warmer_buffer_{size}_fewer_views+visits_5" for size in (64, 128)]
+    arms += [
+        f"warmer_{buffer}_128_fewer_views+visits_5"
+        for buffer in ("buffer", "average_buffer")
+    ]
     return [Cell(arm, TUNING_SEED) for arm in arms]
+
+
+def confirmation():
+    """What the search chose, on seeds that nothing was tuned on."""
+    return [Cell(IMPROVED, seed) for seed in CONFIRMATION_SEEDS]
 
 
 def cifar16():
@@ -426,5 +441,6 @@ GROUPS = {
         cifar16,
         search,
         combinations,
+        confirmation,
     )
 }

@@ -108,10 +108,6 @@ class CLEL(JointEnergyModel):
             own gradient it weighs `beta / (2 E)`.
         encoder_l2: float >= 0. L2 penalty `encoder_l2 / 2 * |w|**2` on all of
             the encoder's weights, in its loss as in the reference.
-        encoder_share: float in (0, 1]. Share of each batch's images of which
-            the encoder learns, at least one; it guides on all of them. Its
-            training is then so much cheaper, and the chains' latents are the
-            greater part of the negatives.
         ema_decay: float in [0, 1). Decay of the moving averages.
         ema_start: int. Steps before averaging; the averages are copies then.
         levels: int. Number of values of a pixel in uint8 images: training
@@ -159,7 +155,6 @@ class CLEL(JointEnergyModel):
         alpha=1.0,
         beta=0.01,
         encoder_l2=5e-4,
-        encoder_share=1.0,
         ema_decay=0.998,
         ema_start=0,
         levels=256,
@@ -174,9 +169,7 @@ class CLEL(JointEnergyModel):
         super().__init__(dtype="float32", **kwargs)
         _check_networks(energy_network, encoder, teacher, beta)
         _check_numbers(alpha=alpha, beta=beta, encoder_l2=encoder_l2)
-        _check_ranges(
-            chain_augmentation_probability, encoder_share, ema_decay, levels
-        )
+        _check_ranges(chain_augmentation_probability, ema_decay, levels)
         self.energy_network = energy_network
         self.encoder = encoder
         self.teacher: Any = None
@@ -191,7 +184,6 @@ class CLEL(JointEnergyModel):
         self.alpha = alpha
         self.beta = beta
         self.encoder_l2 = encoder_l2
-        self.encoder_share = encoder_share
         self.levels = levels
         usual = JointEnergy if encoder is not None else MarginalEnergy
         self.ood_score = ood_score or usual()
@@ -461,10 +453,6 @@ class CLEL(JointEnergyModel):
         return self._energy_loss(features, latents, target, _count(positives))
 
     def _encoder_terms(self, positives, negative_latents, keys, labels=None):
-        if self.encoder_share < 1.0:
-            part = _share(_count(positives), self.encoder_share)
-            positives = positives[:part]
-            labels = None if labels is None else labels[:part]
         return self._encoder_loss(
             self.encoder, positives, negative_latents, keys[-3:], labels
         )
@@ -779,7 +767,6 @@ _SCALARS = (
     "alpha",
     "beta",
     "encoder_l2",
-    "encoder_share",
     "ema_decay",
     "ema_start",
     "levels",
@@ -820,14 +807,6 @@ def _with_loss(terms):
 def _count(images):
     """Number of images: an int where it is known, else a tensor."""
     return images.shape[0] or tf.shape(images)[0]
-
-
-def _share(count, share):
-    """A share of a number of images, at least one: an int or a tensor."""
-    if isinstance(count, int):
-        return max(round(share * count), 1)
-    part = tf.round(share * tf.cast(count, "float32"))
-    return tf.maximum(tf.cast(part, "int32"), 1)
 
 
 def _logs(values):
@@ -881,7 +860,7 @@ def _check_numbers(**values):
             )
 
 
-def _check_ranges(probability, encoder_share, ema_decay, levels):
+def _check_ranges(probability, ema_decay, levels):
     for name, value, valid, expected in (
         (
             "chain_augmentation_probability",
@@ -889,7 +868,6 @@ def _check_ranges(probability, encoder_share, ema_decay, levels):
             0 <= probability <= 1,
             "in [0, 1]",
         ),
-        ("encoder_share", encoder_share, 0 < encoder_share <= 1, "in (0, 1]"),
         ("ema_decay", ema_decay, 0 <= ema_decay < 1, "in [0, 1)"),
         ("levels", levels, levels in range(2, 257), "an int in [2, 256]"),
     ):

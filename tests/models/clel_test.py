@@ -201,41 +201,6 @@ def test_the_losses_are_those_of_the_formulas(model):
     )
 
 
-@pytest.mark.parametrize(
-    "kind, loss",
-    [("simclr", "nt_xent"), ("supervised", "supervised_contrastive")],
-)
-def test_the_encoder_learns_of_its_share_and_guides_on_all(kind, loss):
-    teacher = {"kind": kind}
-    usual = tiny_model(teacher=teacher)
-    model = tiny_model(teacher=teacher, model={"encoder_share": 0.25})
-    positives, negatives = tf.random.uniform((2, 8, 8, 8, 1))
-    labels = tf.constant([0, 0, 1, 1, 2, 2, 3, 3])
-    keys = usual._step_keys()
-    whole = usual.losses_of(positives, negatives, keys, labels)
-    quarter = usual.losses_of(positives[:2], negatives, keys, labels[:2])
-    terms = model.losses_of(positives, negatives, keys, labels)
-    np.testing.assert_allclose(terms[loss], quarter[loss], rtol=1e-5)
-    assert abs(terms[loss] - whole[loss]) > 1e-3
-    np.testing.assert_allclose(
-        terms["energy_loss"], whole["energy_loss"], rtol=1e-5
-    )
-
-
-def test_an_encoders_share_of_a_batch_of_any_size_is_at_least_an_image():
-    model = tiny_model(model={"encoder_share": 0.25})
-
-    @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 1))] * 2)
-    def loss(positives, negatives):
-        keys = model._step_keys()
-        return model.losses_of(positives, negatives, keys)["nt_xent"]
-
-    positives, negatives = tf.random.uniform((2, 8, 8, 8, 1))
-    first = loss(positives[:1], negatives)
-    np.testing.assert_allclose(loss(positives[:5], negatives), first, rtol=1e-5)
-    assert abs(loss(positives, negatives) - first) > 1e-3
-
-
 def test_a_step_that_is_not_finite_changes_nothing_but_the_counters():
     model = compiled(run_eagerly=True)
     fit(model, digits(8))
@@ -540,7 +505,6 @@ def test_a_preset_directory_holds_the_averages_and_no_training_state(tmp_path):
         ({"model": {"beta": -1.0}}, "beta"),
         ({"teacher": {"temperature": 0.0}}, "temperature"),
         ({"model": {"ema_decay": 1.0}}, "ema_decay"),
-        ({"model": {"encoder_share": 0.0}}, "encoder_share"),
         ({"model": {"levels": 300}}, "levels"),
         ({"encoder": {"latent_dim": 9}}, "latent dimension"),
         ({"encoder": {"image_shape": [8, 8, 3]}}, "image shape"),
