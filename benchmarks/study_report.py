@@ -44,6 +44,9 @@ def main():
             "### Primary comparison\n\n" + arms_table(primary, found),
             "### Arms\n\n" + arms_table(arms, found),
             "### CIFAR-10 at 16x16\n\n" + arms_table(cifar16, found),
+            "### Search\n\n" + search_table(found),
+            "### Confirmation\n\n"
+            + arms_table(of_arms(study_grid.confirmation(), found), found),
             "### Peers\n\n" + peers_table(),
             _told_missing(record["missing"]),
         ]
@@ -168,6 +171,39 @@ def tuning_table(found):
             )
         lines.append(line)
     return _markdown(lines)
+
+
+def search_table(found):
+    """What was changed of CLEL in each cell of the search, and its figures."""
+    lines = [["CLEL with", "Fréchet", "precision", "coverage", "1-NN"]]
+    lines.append(["---"] * len(lines[0]))
+    for cell in study_grid.search() + study_grid.combinations():
+        row = found.get(cell.key)
+        if row is None or "diverged" in row:
+            told = "diverged" if row else "not run"
+            lines.append([_settings(cell), *[told] * 4])
+            continue
+        figures = [f"{last([row], name)[0]:.2f}" for name in _FIGURES]
+        lines.append([_settings(cell), *figures, f"{row['knn']:.3f}"])
+    return _markdown(lines)
+
+
+def _settings(cell):
+    """What a cell's recipe has of its own, without the parts' names."""
+    name, _, candidate = cell.arm.partition("+")
+    arm = study_grid.ARMS[name]
+    changes = [*study_grid.CANDIDATES[candidate], *arm.changes]
+    values = dict(change.split("=", 1) for change in changes)
+    told = []
+    for setting, value in values.items():
+        if value.startswith("{"):
+            schedule = json.loads(value)["config"]
+            start = schedule["initial_learning_rate"]
+            value = f"{start:g} to {start * schedule['alpha']:g}"
+        told.append(f"{setting.rpartition('.')[2]} {value}")
+    if arm.model_class:
+        told.append("a quarter of the views")
+    return ", ".join(told)
 
 
 def arms_table(arms, found):
