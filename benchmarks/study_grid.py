@@ -412,7 +412,7 @@ def combinations():
 
 
 def confirmation():
-    """What the search chose, and the recipe as it was, on seeds of their own."""
+    """What the search chose and the recipe as it was, on seeds of their own."""
     return [
         Cell(arm, seed)
         for arm in (IMPROVED, CLEL)
