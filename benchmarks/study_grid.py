@@ -204,6 +204,10 @@ COMBINATIONS = {
 }
 ARMS |= IMPROVEMENTS | COMBINATIONS
 
+# What the search chose, for the plain model too, which was not searched for.
+_CHOSEN = "warmer_average_buffer_128"
+ARMS[f"plain_{_CHOSEN}"] = Arm("none", COMBINATIONS[_CHOSEN].changes)
+
 # Changes tried with the plain model and with CLEL alike.
 CANDIDATES = {
     "": (),
@@ -238,8 +242,9 @@ CANDIDATES = {
         "recipe.energy_optimizer.learning_rate=2e-3",
     ),
 }
-# Of the search, by the same rule.
-IMPROVED = "warmer_average_buffer_128+visits_10"
+# Of the search, by the same rule; the same settings without guidance.
+IMPROVED = f"{_CHOSEN}+visits_10"
+IMPROVED_PLAIN = f"plain_{_CHOSEN}+visits_10"
 # Those whose steps do other work than their arm's; all other arms do CLEL's.
 _OTHER_WORK = ("visits_5", "visits_10", "visits_40", "silu", "batch_32")
 _OF_OTHER_WORK = (
@@ -329,7 +334,8 @@ def _work_of(arm):
     name, _, candidate = arm.partition("+")
     if name.endswith("fewer_views"):
         name = "fewer_views"
-    like = name if name in _OF_OTHER_WORK else CLEL
+    usual = PLAIN if ARMS[name].teacher == "none" else CLEL
+    like = name if name in _OF_OTHER_WORK else usual
     works = [work for work in _OTHER_WORK if candidate.startswith(work)]
     return "+".join([like, *works])
 
@@ -412,10 +418,10 @@ def combinations():
 
 
 def confirmation():
-    """What the search chose and the recipe as it was, on seeds of their own."""
+    """What the search chose, guided and plain, on seeds of their own."""
     return [
         Cell(arm, seed)
-        for arm in (IMPROVED, CLEL)
+        for arm in (IMPROVED, IMPROVED_PLAIN)
         for seed in CONFIRMATION_SEEDS
     ]
 
