@@ -153,12 +153,12 @@ _PRESETS = {
         },
         "sampler": {
             "step_size": 20.0,
-            "noise_scale": 0.0071,
-            "num_steps": 20,
+            "noise_scale": 0.01,
+            "num_steps": 10,
             "sample_steps": 140,
         },
         "replay_buffer": {
-            "capacity": 1024,
+            "capacity": 128,
             "reinitialize_probability": 0.0,
             "max_age": 200,
         },
@@ -182,12 +182,12 @@ _PRESETS = {
             "alpha": 1.0,
             "beta": 0.001,
             "encoder_l2": 0.0,
-            "ema_decay": 0.98,
+            "ema_decay": 0.995,
             "ema_start": 100,
             "levels": 17,
         },
         "recipe": {
-            "steps": 1200,
+            "steps": 2080,
             "batch_size": 64,
             "energy_optimizer": {
                 "learning_rate": 1e-3,
