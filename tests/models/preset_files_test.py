@@ -150,7 +150,7 @@ def test_a_card_tells_what_the_model_is(model, tmp_path):
         int(np.prod(w.shape)) for w in weights
     )
     assert card["image_shape"] == [8, 8, 1] and card["levels"] == 17
-    assert card["training"]["recipe"]["steps"] == 1200
+    assert card["training"]["recipe"]["steps"] == 2080
     assert card["sampling"]["class"] == "SGLD"
     assert card["sampling"]["step_size"] == 2.0
     assert card["ood"] == {"score": "JointEnergy", "threshold": None}

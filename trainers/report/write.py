@@ -48,7 +48,7 @@ def write(path, report, arrays):
     >>> import os, tempfile
     >>> from clel_tf.trainers import report
     >>> found = {
-    ...     "run": {"workdir": "runs/digits", "step": 1200},
+    ...     "run": {"workdir": "runs/digits", "step": 2080},
     ...     "data": {"spec": "digits", "train": 1437},
     ...     "energies": {"train": {"n": 1437, "mean": -1.5, "median": -1.6}}}
     >>> with tempfile.TemporaryDirectory() as folder:

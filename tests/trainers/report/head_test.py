@@ -8,7 +8,7 @@ def interval(value):
 def test_what_was_evaluated():
     facts = report_head.facts(
         {
-            "run": {"workdir": "runs/digits", "step": 1200},
+            "run": {"workdir": "runs/digits", "step": 2080},
             "data": {
                 "spec": "digits",
                 "train": 1437,
@@ -30,7 +30,7 @@ def test_what_was_evaluated():
         }
     )
     assert facts == [
-        ("Run", "runs/digits, 1,200 steps of training"),
+        ("Run", "runs/digits, 2,080 steps of training"),
         ("Data", "digits, 1,437 train images, 8 × 8 × 1, 17 levels"),
         (
             "Samples",
