@@ -21,7 +21,7 @@ def copy_state(model):
     >>> model.compile()
     >>> state = copy_state(model)
     >>> state["replay_buffer/images"].shape
-    (1024, 8, 8, 1)
+    (128, 8, 8, 1)
     >>> set_state(model, state)
     """
     state = {
