@@ -17,7 +17,7 @@ from matplotlib import pyplot as plt
 import clel_tf
 from clel_tf.images import make_grid
 
-STEPS = int(os.environ.get("STEPS", 1200))  # of training
+STEPS = int(os.environ.get("STEPS", 2080))  # of training
 
 # %% [markdown]
 # ## A model of digits

@@ -19,7 +19,7 @@ import clel_tf
 from clel_tf.images import make_grid
 from clel_tf.samplers import energies
 
-STEPS = int(os.environ.get("STEPS", 1200))  # of training
+STEPS = int(os.environ.get("STEPS", 2080))  # of training
 SAMPLES = int(os.environ.get("SAMPLES", 10))  # images in a row
 
 
