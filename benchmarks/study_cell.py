@@ -54,6 +54,8 @@ class Curve(keras.callbacks.Callback):
         if step not in self.steps:
             return
         images = self.model.sample(NUM_SAMPLES, seed=self.seed)
+        if not np.isfinite(images).all():
+            return  # The divergence guard comes back to this step, or gives up.
         figures = {"step": step, **self.judge(images)}
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{step:06}.json"
