@@ -150,7 +150,7 @@ def judged_steps(cell, steps):
     """After which steps samples are judged: multiples of 10."""
     if cell.left_out is not None:
         return set()
-    if cell.seconds == study_grid.TUNING_SECONDS:
+    if cell.seconds in study_grid.LENGTHS_OF_TUNING:
         return {steps}
     return {round(fraction * steps / 10) * 10 for fraction in FRACTIONS}
 

@@ -1,11 +1,14 @@
-"""Densities of scikit-learn on digits, judged as the study judges ours.
+"""Densities of scikit-learn, judged as the study judges ours.
 
-  python benchmarks/study_peers.py
+  python benchmarks/study_peers.py [--runs=runs/study] [--cifar10=FILE]
 
-Writes benchmarks/results/study_peers.json.
+Of CIFAR-10 one Gaussian; and for both images of the test split, as a perfect
+sampler would draw them. Writes benchmarks/results/study_peers.json.
 """
 
+import argparse
 import json
+import pathlib
 import time
 
 import numpy as np
@@ -53,35 +56,79 @@ def boltzmann_machine(images, seed):
     return 1.0 / (1.0 + np.exp(-logits))
 
 
+def draws(held_out):
+    """A function like the peers' that draws from given images."""
+
+    def sample(_, seed):
+        count = study_cell.NUM_SAMPLES
+        generator = np.random.default_rng(seed)
+        return generator.choice(held_out, count, replace=len(held_out) < count)
+
+    return sample
+
+
 PEERS = {
-    "one Gaussian": mixture(1),
-    "mixture of 10 Gaussians": mixture(10),
-    "mixture of 30 Gaussians": mixture(30),
-    "restricted Boltzmann machine": boltzmann_machine,
+    "digits": {
+        "one Gaussian": mixture(1),
+        "mixture of 10 Gaussians": mixture(10),
+        "mixture of 30 Gaussians": mixture(30),
+        "restricted Boltzmann machine": boltzmann_machine,
+    },
+    "cifar16": {"one Gaussian": mixture(1)},
 }
 
 
 def main():
-    digits = data.load("digits")
-    images = ((digits.x_train + 0.5) / digits.levels).reshape(-1, 64)
-    judge = study_judges.judge("digits", digits, None)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=pathlib.Path, default="runs/study")
+    parser.add_argument("--cifar10")
+    options = parser.parse_args()
     rows = []
-    for name, sample in PEERS.items():
+    for setting, peers in PEERS.items():
+        spec = study_judges.data_of(setting, options.runs, options.cifar10)
+        rows += judged(setting, peers, data.load(spec), options.runs)
+    RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def judged(setting, peers, images, folder):
+    """Figures of samples of a setting's peers, a row a seed.
+
+    Args:
+        setting: str.
+        peers: dict from names to functions of flat images and a seed.
+        images: `clel_tf.data.ImageData` of the setting.
+        folder: `pathlib.Path` of the study's runs.
+    """
+    train, test = (
+        ((x + 0.5) / images.levels).reshape(len(x), -1)
+        for x in (images.x_train, images.x_test)
+    )
+    judge = study_judges.judge(setting, images, folder)
+    rows = []
+    for name, sample in {**peers, "test images": draws(test)}.items():
         for seed in study_grid.DESCRIPTIVE_SEEDS:
             started = time.perf_counter()
-            drawn = np.clip(sample(images, seed), 0.0, 1.0)
+            drawn = np.clip(sample(train, seed), 0.0, 1.0)
             seconds = time.perf_counter() - started
-            figures = judge(drawn.reshape(-1, *digits.image_shape))
+            figures = judge(
+                drawn.reshape(-1, *images.image_shape).astype(np.float32)
+            )
             rows.append(
-                {"peer": name, "seed": seed, "seconds": seconds, **figures}
+                {
+                    "setting": setting,
+                    "peer": name,
+                    "seed": seed,
+                    "seconds": seconds,
+                    **figures,
+                }
             )
             print(
-                f"{name:30} {figures['frechet_distance']:6.3f} "
+                f"{setting:8} {name:30} {figures['frechet_distance']:7.3f} "
                 f"{figures['precision']:.3f} {figures['coverage']:.3f} "
-                f"{figures['memorised']:.3f} {seconds:5.1f} s",
+                f"{seconds:5.1f} s",
                 flush=True,
             )
-    RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
+    return rows
 
 
 if __name__ == "__main__":

@@ -40,14 +40,20 @@ def main():
     text = "\n\n".join(
         [
             _summary(record.get("comparison")),
-            "### Tuning\n\n" + tuning_table(found),
+            "### Tuning\n\n"
+            + tuning_table(study_grid.tuning(), study_grid.CANDIDATES, found),
             "### Primary comparison\n\n" + arms_table(primary, found),
             "### Arms\n\n" + arms_table(arms, found),
+            "### CIFAR-10 at 16x16, tuning\n\n"
+            + tuning_table(
+                study_grid.cifar16_tuning(), study_grid.CIFAR_CANDIDATES, found
+            ),
             "### CIFAR-10 at 16x16\n\n" + arms_table(cifar16, found),
             "### Search\n\n" + search_table(found),
             "### Confirmation\n\n"
             + arms_table(of_arms(study_grid.confirmation(), found), found),
-            "### Peers\n\n" + peers_table(),
+            "### Peers on digits\n\n" + peers_table("digits"),
+            "### Peers on CIFAR-10 at 16x16\n\n" + peers_table("cifar16"),
             _told_missing(record["missing"]),
         ]
     )
@@ -161,16 +167,22 @@ def missing(found):
     }
 
 
-def tuning_table(found):
-    """Frechet distance, precision and coverage of each candidate."""
-    lines = [["change", *(f"{arm}" for arm in _COLORS)]]
+def tuning_table(cells, candidates, found):
+    """Frechet distance, precision and coverage of each candidate.
+
+    Args:
+        cells: list of `study_grid.Cell`.
+        candidates: dict from names to changes.
+        found: dict from keys to rows.
+    """
+    lines = [["change", *_COLORS]]
     lines.append(["---"] * len(lines[0]))
-    for candidate, changes in study_grid.CANDIDATES.items():
+    for candidate, changes in candidates.items():
         line = [", ".join(f"`{c}`" for c in changes) or "none"]
         for arm in _COLORS:
-            name = f"{arm}+{candidate}" if candidate else arm
-            cells = [c for c in study_grid.tuning() if c.arm == name]
-            rows = [found[c.key] for c in cells if c.key in found]
+            name = study_grid.changed(arm, candidate)
+            keys = [cell.key for cell in cells if cell.arm == name]
+            rows = [found[key] for key in keys if key in found]
             line.append(
                 " / ".join(f"{last(rows, x).mean():.2f}" for x in _FIGURES)
                 if rows
@@ -267,9 +279,10 @@ def arms_table(arms, found):
     return _markdown(lines)
 
 
-def peers_table():
+def peers_table(setting):
     """A row a peer."""
     rows = json.loads((RESULTS / "study_peers.json").read_text())
+    rows = [row for row in rows if row["setting"] == setting]
     lines = [["peer", "Fréchet", "precision", "coverage", "seconds"]]
     lines.append(["---"] * len(lines[0]))
     for peer in dict.fromkeys(row["peer"] for row in rows):

@@ -9,8 +9,11 @@ import study_grid
 import study_report
 
 
-def test_both_sides_have_an_equal_budget():
-    tuning = study_grid.tuning()
+@pytest.mark.parametrize(
+    "group", [study_grid.tuning, study_grid.cifar16_tuning]
+)
+def test_both_sides_have_an_equal_budget(group):
+    tuning = group()
     tried = {
         arm: {
             (cell.arm.removeprefix(arm), cell.seed, cell.seconds)
@@ -24,8 +27,13 @@ def test_both_sides_have_an_equal_budget():
 
 
 def test_nothing_is_tuned_on_the_seeds_that_are_compared():
-    tuned = {cell.seed for cell in study_grid.tuning()}
-    for group in (study_grid.primary, study_grid.descriptive):
+    tuning = study_grid.tuning() + study_grid.cifar16_tuning()
+    tuned = {cell.seed for cell in tuning}
+    for group in (
+        study_grid.primary,
+        study_grid.descriptive,
+        study_grid.cifar16,
+    ):
         assert not tuned & {cell.seed for cell in group()}
 
 
