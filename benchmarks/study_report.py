@@ -258,10 +258,11 @@ def arms_table(arms, found):
             empty = [*[told] * 3, "", "", str(failed), "", "", ""]
             lines.append([name, str(count), *empty])
             continue
-        scores = []
-        if rows[0]["setting"] == "digits":
-            others = whole(left_out.get(arm, []))
+        auroc = "–"
+        if arm in left_out and rows[0]["setting"] == "digits":
+            others = whole(left_out[arm])
             scores = [row["auroc"]["own"] for row in others]
+            auroc = _spread(scores) if scores else "not run"
         knn = [row["knn"] for row in rows if row["knn"] is not None]
         lines.append(
             [
@@ -269,7 +270,7 @@ def arms_table(arms, found):
                 str(count),
                 *(_spread(last(rows, x)) for x in _FIGURES),
                 _spread(knn) if knn else "–",
-                _spread(scores) if scores else "not run",
+                auroc,
                 str(failed),
                 _spread([r["beta"] / (2 * r["energy"]) for r in rows]),
                 f"{study_grid.seconds_per_step(arm, rows[0]['setting']):.3f}",
