@@ -17,7 +17,7 @@ from matplotlib import pyplot as plt
 
 RESULTS = study_grid.HERE / "results"
 IMAGES = study.ROOT / "docs" / "images"
-_RESAMPLES = 10_000
+_RESAMPLES, _ENDS = 10_000, (2.5, 97.5)
 _FIGURES = ("frechet_distance", "precision", "coverage")
 _COLORS = {study_grid.PLAIN: "tab:gray", study_grid.CLEL: "tab:blue"}
 
@@ -32,26 +32,29 @@ def main():
             study_grid.cifar16,
         )
     )
-    sides = {arm: whole(rows) for arm, rows in primary.items()}
-    record = {"missing": missing(found)}
-    if all(sides.values()):
-        record["comparison"] = comparison(*sides.values())
+    confirmation = of_arms(study_grid.confirmation(), found)
+    comparisons = {
+        name: comparison(*map(whole, sides))
+        for name, sides in _compared(primary, confirmation, cifar16).items()
+        if all(map(whole, sides))
+    }
+    record = {"missing": missing(found), "comparisons": comparisons}
     (RESULTS / "study.json").write_text(json.dumps(record, indent=2) + "\n")
     text = "\n\n".join(
         [
-            _summary(record.get("comparison")),
+            *(f"### {name}\n\n{_told(x)}" for name, x in comparisons.items()),
             "### Tuning\n\n"
             + tuning_table(study_grid.tuning(), study_grid.CANDIDATES, found),
-            "### Primary comparison\n\n" + arms_table(primary, found),
+            "### Both sides\n\n" + arms_table(primary, found),
             "### Arms\n\n" + arms_table(arms, found),
             "### CIFAR-10 at 16x16, tuning\n\n"
             + tuning_table(
                 study_grid.cifar16_tuning(), study_grid.CIFAR_CANDIDATES, found
             ),
             "### CIFAR-10 at 16x16\n\n" + arms_table(cifar16, found),
+            "### Classes left out\n\n" + classes_table(found),
             "### Search\n\n" + search_table(found),
-            "### Confirmation\n\n"
-            + arms_table(of_arms(study_grid.confirmation(), found), found),
+            "### Confirmation\n\n" + arms_table(confirmation, found),
             "### Peers on digits\n\n" + peers_table("digits"),
             "### Peers on CIFAR-10 at 16x16\n\n" + peers_table("cifar16"),
             _told_missing(record["missing"]),
@@ -76,6 +79,27 @@ def _arms():
     return sides + study_grid.descriptive()
 
 
+def _compared(primary, confirmation, cifar16):
+    """Rows of both sides of each comparison: dict from names to pairs."""
+    plain, clel = primary.values()
+    improved = confirmation[study_grid.IMPROVED]
+    improved_plain = confirmation[study_grid.IMPROVED_PLAIN]
+    cifar16_plain, cifar16_clel, _ = cifar16.values()
+    return {
+        "The plain model against CLEL": (plain, clel),
+        "CLEL against the recipe of the search": (clel, improved),
+        "The plain model against the recipe of the search": (plain, improved),
+        "The recipe of the search, without guidance and with it": (
+            improved_plain,
+            improved,
+        ),
+        "The plain model against CLEL, CIFAR-10 at 16x16": (
+            cifar16_plain,
+            cifar16_clel,
+        ),
+    }
+
+
 def of_arms(cells, found):
     """Rows of a group by arm: dict from names to lists of rows."""
     arms = {}
@@ -91,41 +115,42 @@ def whole(rows):
     return [row for row in rows if "diverged" not in row]
 
 
-def comparison(plain, clel):
-    """Differences of CLEL to the plain model, with bootstrap intervals.
+def comparison(first, second):
+    """Differences of one side to another, with bootstrap intervals.
 
     Args:
-        plain: list of rows of finished cells.
-        clel: likewise.
+        first: list of rows of finished cells.
+        second: likewise.
 
     Returns:
-        dict for JSON: of each figure the difference of the means, CLEL's less
-        the plain model's, with the ends of its 95% interval, and "time_to_end":
-        the share of the plain model's time after which CLEL's distance is at
-        most the plain model's last mean one, by seed; None where it never is.
+        dict for JSON: of each figure the difference of the means, the second's
+        less the first's, with the ends of its 95% interval, and "time_to_end":
+        the share of the first side's time after which the second's distance is
+        at most the first's last mean one, by seed; None where it never is.
     """
     generator = np.random.default_rng(0)
-    result = {"seeds": [len(plain), len(clel)]}
+    result = {"seeds": [len(first), len(second)]}
     for name in _FIGURES:
-        a, b = (last(rows, name) for rows in (plain, clel))
-        resampled = [
-            generator.choice(x, (_RESAMPLES, len(x))).mean(1) for x in (a, b)
-        ]
-        low, high = np.percentile(resampled[1] - resampled[0], (2.5, 97.5))
+        a, b = (last(rows, name) for rows in (first, second))
+        resampled = [_resampled_means(x, generator) for x in (a, b)]
+        low, high = np.percentile(resampled[1] - resampled[0], _ENDS)
         result[name] = {
-            "plain": float(a.mean()),
-            "clel": float(b.mean()),
+            "means": [float(a.mean()), float(b.mean())],
             "difference": float(b.mean() - a.mean()),
             "low": float(low),
             "high": float(high),
         }
-    goal = result["frechet_distance"]["plain"]
-    end = np.mean([seconds(row)[-1] for row in plain])
+    goal = result["frechet_distance"]["means"][0]
+    end = np.mean([seconds(row)[-1] for row in first])
     result["time_to_end"] = [
         None if (time := time_to(row, goal)) is None else float(time / end)
-        for row in clel
+        for row in second
     ]
     return result
+
+
+def _resampled_means(values, generator):
+    return generator.choice(values, (_RESAMPLES, len(values))).mean(1)
 
 
 def last(rows, name):
@@ -280,6 +305,47 @@ def arms_table(arms, found):
     return _markdown(lines)
 
 
+def classes_table(found):
+    """AUROC of each class that a side has not seen, and the sides' difference.
+
+    The interval is of the classes: they are resampled in pairs.
+    """
+    plain, clel = (
+        {
+            cell.left_out: found[cell.key]["auroc"]
+            for cell in study_grid.classes()
+            if cell.arm == study_grid.tuned(side)
+            and "auroc" in found.get(cell.key, {})
+        }
+        for side in (study_grid.PLAIN, study_grid.CLEL)
+    )
+    labels = [label for label in plain if label in clel]
+    if not labels:
+        return "Not run."
+    scores = np.array(
+        [
+            [
+                plain[label]["own"],
+                clel[label]["marginal_energy"],
+                clel[label]["own"],
+            ]
+            for label in labels
+        ]
+    )
+    lines = [["class", "plain", "CLEL, marginal energy", "CLEL, joint energy"]]
+    lines.append(["---"] * len(lines[0]))
+    for label, values in zip([*labels, "mean"], [*scores, scores.mean(0)]):
+        lines.append([str(label), *(f"{value:.3f}" for value in values)])
+    differences = scores[:, 2] - scores[:, 0]
+    means = _resampled_means(differences, np.random.default_rng(0))
+    low, high = np.percentile(means, _ENDS)
+    return (
+        f"{_markdown(lines)}\n\nCLEL's joint energy less the plain model's "
+        f"energy: {differences.mean():+.3f} (95% interval {low:+.3f} to "
+        f"{high:+.3f})."
+    )
+
+
 def peers_table(setting):
     """A row a peer."""
     rows = json.loads((RESULTS / "study_peers.json").read_text())
@@ -345,18 +411,16 @@ def _colors(arms):
     return [_COLORS.get(name) or next(others) for name in names]
 
 
-def _summary(result):
-    if not result:
-        return "The primary comparison was not run."
-    lines = [["", "plain", "CLEL", "difference", "95% interval"]]
+def _told(result):
+    """A comparison as a table, and what its times say."""
+    lines = [["", "first", "second", "difference", "95% interval"]]
     lines.append(["---"] * len(lines[0]))
     for name in _FIGURES:
         x = result[name]
         lines.append(
             [
                 name.replace("_", " "),
-                f"{x['plain']:.3f}",
-                f"{x['clel']:.3f}",
+                *(f"{mean:.3f}" for mean in x["means"]),
                 f"{x['difference']:+.3f}",
                 f"{x['low']:+.3f} to {x['high']:+.3f}",
             ]
@@ -365,7 +429,7 @@ def _summary(result):
     reached = sorted(x for x in shares if x is not None)
     told = ", ".join(f"{x:.0%}" for x in reached) or "none"
     return (
-        f"{_markdown(lines)}\n\nCLEL reached the plain model's last mean "
+        f"{_markdown(lines)}\n\nThe second reached the first's last mean "
         f"distance in {len(reached)} of {len(shares)} seeds, after these "
         f"shares of its time: {told}."
     )

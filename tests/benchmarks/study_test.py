@@ -108,8 +108,7 @@ def test_comparison_of_known_rows(seconds_are_steps):
     clel = [_row([4.0, 1.0, 0.5]), _row([4.0, 3.0, 1.5])]
     result = study_report.comparison(plain, clel)
     assert result["precision"] == {
-        "plain": pytest.approx(0.4),
-        "clel": 0.5,
+        "means": [pytest.approx(0.4), 0.5],
         "difference": pytest.approx(0.1),
         "low": pytest.approx(0.1),
         "high": pytest.approx(0.1),
@@ -131,6 +130,28 @@ def test_a_diverged_run_is_counted_and_has_no_figures(seconds_are_steps):
     assert cells[7] == "1"
     table = study_report.arms_table({"clel": [early]}, {})
     assert table.splitlines()[-1].startswith("| clel | 1 | diverged |")
+
+
+def test_classes_left_out_are_compared_in_pairs():
+    sides = [study_grid.tuned(x) for x in (study_grid.PLAIN, study_grid.CLEL)]
+    found = {}
+    for cell in study_grid.classes():
+        if cell.arm in sides and cell.left_out < 4:
+            own = 0.5 + 0.1 * cell.left_out + 0.05 * sides.index(cell.arm)
+            scores = {"own": own, "marginal_energy": 0.25}
+            found[cell.key] = {"auroc": scores}
+    table = study_report.classes_table(found)
+    lines = table.splitlines()
+    assert lines[2:7] == [
+        "| 0 | 0.500 | 0.250 | 0.550 |",
+        "| 1 | 0.600 | 0.250 | 0.650 |",
+        "| 2 | 0.700 | 0.250 | 0.750 |",
+        "| 3 | 0.800 | 0.250 | 0.850 |",
+        "| mean | 0.650 | 0.250 | 0.700 |",
+    ]
+    # All pairs differ alike, however much the classes do.
+    assert "+0.050 (95% interval +0.050 to +0.050)" in lines[-1]
+    assert study_report.classes_table({}) == "Not run."
 
 
 def test_missing_cells_are_named():
